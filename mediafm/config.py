@@ -1,0 +1,253 @@
+"""The one configuration: `mediafm.toml`, frozen, read alike by the CLI, the UI and the sensors.
+
+Found by `--config`, else `mediafm.toml` in the working directory, else defaults; flags override it.
+Each section is the settings class of one room; every number that a user may turn is written here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mediafm.errors import ConfigError
+from mediafm.types import Json
+
+CONFIG_FILE_NAME = "mediafm.toml"
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration; unknown keys are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+class MediaLimits(Section):
+    """Bounds on what a title may ask of this machine; beyond them it is quarantined."""
+
+    max_file_bytes: Count = 2 * 1024**4
+    max_duration_seconds: Positive = 12 * 3600.0
+    max_width_px: Count = 8192
+    max_height_px: Count = 8192
+    max_streams: Count = 64
+    max_cues: Count = 100_000
+    max_sidecar_bytes: Count = 32 * 1024**2
+    max_shots: Count = 200_000
+    child_memory_bytes: Count = 6 * 1024**3
+    """Address space of the decoding child beyond what it holds at its start."""
+    child_seconds_base: Positive = 60.0
+    child_seconds_per_media_second: Positive = 4.0
+    """The child's deadline is base + this * probed duration."""
+
+
+class FrameSettings(Section):
+    """Which frames of a shot are kept, and how."""
+
+    frames_per_shot: Count = 8
+    short_side_px: Count = 384
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 85
+
+
+class AudioSettings(Section):
+    """Sound as the audio encoders get it."""
+
+    sample_rate_hz: Count = 16_000
+    silence_dbfs: float = -60.0
+    """A shot whose RMS level is below this has no sound."""
+
+
+class TimedTextSettings(Section):
+    """Which timed text is read, and how."""
+
+    languages: tuple[str, ...] = ("en",)
+    """In order of preference; the first available track wins, else the first track without a language, else any."""
+    keep_hearing_impaired: bool = True
+    """Keep cues such as [door slams]."""
+
+
+class MetadataSettings(Section):
+    """Which metadata fields [GLOBAL] reads. Fields that label sets derive from stay out."""
+
+    fields: tuple[str, ...] = ("title", "synopsis", "tags", "kind", "series")
+
+
+class FusionSettings(Section):
+    """Weight of each modality's block before the whole is unit normed."""
+
+    video_weight: Positive = 1.0
+    audio_weight: Positive = 1.0
+    text_weight: Positive = 1.0
+
+
+class TrainingSettings(Section):
+    """What a training run may be told from the configuration; the rest is in the preset."""
+
+    preset: str = "auto"
+    """A preset of `mediafm.model.presets`, or "auto": by the number of shots to train on."""
+    seed: int = 0
+    max_steps: Count | None = None
+    max_seconds: Positive | None = None
+    """Wall-clock bound on the training loop; None leaves it to early stopping."""
+    split_salt: str = "mediafm"
+    """Written into the root once; a root keeps the salt it began with."""
+    validation_share: Share = 0.15
+    test_share: Share = 0.15
+
+
+class ProbeSettings(Section):
+    """Linear probes and their intervals."""
+
+    num_folds: Annotated[int, Field(ge=2)] = 5
+    num_bootstrap: Count = 1000
+    min_positive_groups: Count = 2
+    seed: int = 0
+
+
+class OrchestrationSettings(Section):
+    """How Dagster cuts the work."""
+
+    titles_per_run: Count = 64
+    max_concurrent_runs: Count = 2
+    flush_every_titles: Count = 8
+    experiment: str = "mediafm"
+    registered_model: str = "mediafm"
+
+
+class EncoderChoice(Section):
+    """One encoder of a profile: a name of the registry and its settings."""
+
+    name: str
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class DetectorChoice(Section):
+    """The shot detector of a profile."""
+
+    name: str
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Profile(Section):
+    """A small readable file that names the detector and an encoder per modality."""
+
+    name: str
+    pool: str | None = None
+    """The Dagster pool of encoder and training steps; None for a profile that needs no GPU."""
+    detector: DetectorChoice
+    video: EncoderChoice
+    audio: EncoderChoice
+    text: EncoderChoice
+
+
+class Config(Section):
+    """Everything. `Config()` is what a user gets who configures nothing."""
+
+    catalog: str | None = None
+    root: str = ".mediafm"
+    state: str | None = None
+    """Where Dagster's and MLflow's state lives; `<root>/state` unless set."""
+    profile: str = "lite"
+    """A shipped profile's name, or the path of a profile file."""
+    device: str = "auto"
+    labels: tuple[str, ...] = ()
+    limits: MediaLimits = MediaLimits()
+    frames: FrameSettings = FrameSettings()
+    audio: AudioSettings = AudioSettings()
+    timed_text: TimedTextSettings = TimedTextSettings()
+    metadata: MetadataSettings = MetadataSettings()
+    fusion: FusionSettings = FusionSettings()
+    training: TrainingSettings = TrainingSettings()
+    probes: ProbeSettings = ProbeSettings()
+    orchestration: OrchestrationSettings = OrchestrationSettings()
+
+    @property
+    def root_path(self) -> Path:
+        return Path(self.root).expanduser().absolute()
+
+    @property
+    def state_path(self) -> Path:
+        return Path(self.state).expanduser().absolute() if self.state else self.root_path / "state"
+
+    def as_json(self) -> dict[str, Json]:
+        """The configuration as JSON; `Config.model_validate` reads it back exactly."""
+        dumped: dict[str, Json] = self.model_dump(mode="json")
+        return dumped
+
+
+def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of `path`, else of the working directory, else the defaults; `overrides` win.
+
+    Args:
+        path: a `mediafm.toml`; relative paths inside it are relative to its folder.
+        overrides: top-level fields given by flags; None values are ignored.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or holds an unknown or impossible value.
+    """
+    file = path or Path(CONFIG_FILE_NAME)
+    values: dict[str, Any] = {}
+    if path is not None or file.is_file():
+        values = _read_toml(file)
+        base = file.absolute().parent
+        for key in ("catalog", "root", "state"):
+            if isinstance(values.get(key), str) and "://" not in values[key]:
+                values[key] = str(base / Path(values[key]).expanduser())
+        if isinstance(values.get("labels"), list):
+            values["labels"] = [str(base / Path(str(item)).expanduser()) for item in values["labels"]]
+    values.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    return _validated(Config, values, str(file) if values else "defaults")
+
+
+def load_profile(name_or_path: str) -> Profile:
+    """A shipped profile by name, or one from a file.
+
+    Raises:
+        ConfigError: no such profile, or its file is wrong.
+    """
+    shipped = resources.files("mediafm") / "profiles"
+    names = sorted(item.name.removesuffix(".toml") for item in shipped.iterdir() if item.name.endswith(".toml"))
+    if name_or_path in names:
+        text = (shipped / f"{name_or_path}.toml").read_text()
+        return _validated(Profile, tomllib.loads(text), f"profile {name_or_path}")
+    file = Path(name_or_path).expanduser()
+    if not file.is_file():
+        raise ConfigError(
+            f"profile {name_or_path!r}",
+            rule=f"a profile is one of {', '.join(names)} or the path of a profile file",
+            remedy="Check the name, or write the file.",
+        )
+    return _validated(Profile, _read_toml(file), str(file))
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read ({error.strerror})", rule="a configuration is a readable TOML file", where=str(file)
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(error), rule="a configuration is TOML", where=str(file)) from error
+
+
+def _validated(model: type[SectionType], values: Mapping[str, Any], where: str) -> SectionType:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        complaints = "; ".join(
+            f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigError(
+            complaints, rule="every field must be known and within its bounds", where=where, remedy="Mend the file."
+        ) from error

@@ -1,0 +1,55 @@
+"""The tables of the store and what each value is made from: the graph that fingerprints, `current` and audits follow.
+
+An input's value is either a *facet* of the title itself (a content hash taken when its file was probed) or the
+fingerprint of another table's value for the same title.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+FACETS = ("video", "audio", "text", "metadata")
+"""Content hashes of a title: the picture's packets, the sound's packets, all timed text, the chosen metadata."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """One table of the store.
+
+    name: the folder under `store/`.
+    asset: the Dagster asset and ledger folder that writes it.
+    facets: the facets of the title that it reads.
+    parents: the tables that it reads; the input's name is the parent's name.
+    """
+
+    name: str
+    asset: str
+    facets: tuple[str, ...] = ()
+    parents: tuple[str, ...] = field(default=())
+
+
+TABLES: Mapping[str, TableSpec] = {
+    spec.name: spec
+    for spec in (
+        TableSpec(name="titles", asset="raw_titles"),
+        TableSpec(name="metadata_embeddings", asset="metadata_embeddings", facets=("metadata",)),
+        TableSpec(name="spans", asset="shots", facets=("video",)),
+        TableSpec(name="frames", asset="shots", facets=("video",), parents=("spans",)),
+        TableSpec(name="cues", asset="shots", facets=("text",), parents=("spans",)),
+        TableSpec(name="video_embeddings", asset="video_embeddings", parents=("frames",)),
+        TableSpec(name="audio_embeddings", asset="audio_embeddings", facets=("audio",), parents=("spans",)),
+        TableSpec(name="text_embeddings", asset="text_embeddings", parents=("cues",)),
+        TableSpec(
+            name="fused_embeddings",
+            asset="fused_embeddings",
+            parents=("spans", "video_embeddings", "audio_embeddings", "text_embeddings"),
+        ),
+        TableSpec(
+            name="contextual_embeddings",
+            asset="contextual_embeddings",
+            parents=("fused_embeddings", "metadata_embeddings"),
+        ),
+        TableSpec(name="title_embeddings", asset="contextual_embeddings", parents=("contextual_embeddings",)),
+    )
+}

@@ -1,0 +1,1 @@
+"""Where a title is cut: the detector interface, its implementations, and the pass that applies one."""
