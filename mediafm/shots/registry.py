@@ -1,0 +1,44 @@
+"""Shot detectors by name. Each is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from importlib import import_module
+
+from mediafm.config import DetectorChoice
+from mediafm.errors import ConfigError
+from mediafm.shots.detector import ShotDetector
+
+_FACTORIES = {
+    "lite": "mediafm.shots.lite",
+    "adaptive": "mediafm.shots.pyscenedetect",
+    "content": "mediafm.shots.pyscenedetect",
+    "histogram": "mediafm.shots.pyscenedetect",
+    "hash": "mediafm.shots.pyscenedetect",
+    "threshold": "mediafm.shots.pyscenedetect",
+}
+"""Name -> the module whose `build(choice)` makes it."""
+
+
+def detector_names() -> tuple[str, ...]:
+    """Every known detector, the default first."""
+    return tuple(_FACTORIES)
+
+
+def create_detector(choice: DetectorChoice) -> ShotDetector:
+    """A fresh detector for one title.
+
+    Raises:
+        ConfigError: the name is not known, or a setting is unknown or out of its bounds.
+    """
+    if choice.name not in _FACTORIES:
+        near = difflib.get_close_matches(choice.name, _FACTORIES, n=1)
+        raise ConfigError(
+            f"detector {choice.name!r}",
+            rule=f"the detectors are {', '.join(_FACTORIES)}",
+            where="profile, [detector] name",
+            remedy=f"Did you mean {near[0]!r}?" if near else "Choose one of them.",
+        )
+    build: Callable[[DetectorChoice], ShotDetector] = import_module(_FACTORIES[choice.name]).build
+    return build(choice)
