@@ -7,7 +7,7 @@ fingerprint of another table's value for the same title.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FACETS = ("video", "audio", "text", "metadata")
 """Content hashes of a title: the picture's packets, the sound's packets, all timed text, the chosen metadata."""
@@ -21,12 +21,14 @@ class TableSpec:
     asset: the Dagster asset and ledger folder that writes it.
     facets: the facets of the title that it reads.
     parents: the tables that it reads; the input's name is the parent's name.
+    step_version: raised by hand whenever the same inputs and settings give another value; also the `code_version`.
     """
 
     name: str
     asset: str
     facets: tuple[str, ...] = ()
-    parents: tuple[str, ...] = field(default=())
+    parents: tuple[str, ...] = ()
+    step_version: int = 1
 
 
 TABLES: Mapping[str, TableSpec] = {

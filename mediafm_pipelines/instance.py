@@ -1,0 +1,100 @@
+"""Dagster's instance of a root: its settings, where they lie, and the memory of which root it belongs to.
+
+Belongs here: everything that decides where Dagster keeps its state. Does not belong here: resources of assets.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from mediafm.config import Config
+from mediafm.errors import ConfigError
+
+ROOT_FILE = "root.json"
+
+
+def instance_settings(base_dir: str, max_concurrent_runs: int) -> dict[str, Any]:
+    """`dagster.yaml` for the instance whose files lie in `base_dir`."""
+    return {
+        "telemetry": {"enabled": False},
+        "storage": {"sqlite": {"base_dir": base_dir}},
+        "local_artifact_storage": {
+            "module": "dagster._core.storage.root",
+            "class": "LocalArtifactStorage",
+            "config": {"base_dir": base_dir},
+        },
+        "compute_logs": {
+            "module": "dagster._core.storage.local_compute_log_manager",
+            "class": "LocalComputeLogManager",
+            "config": {"base_dir": f"{base_dir}/logs"},
+        },
+        "concurrency": {
+            "pools": {"granularity": "op", "default_limit": 1},
+            "runs": {"max_concurrent_runs": max_concurrent_runs},
+        },
+        "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 60},
+        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
+        "retention": {"sensor": {"purge_after_days": {"skipped": 3, "success": 30, "failure": 30}}},
+    }
+
+
+def prepare_instance(config: Config) -> Path:
+    """Writes the instance's folder if it is not there yet; returns it (it is a `DAGSTER_HOME`).
+
+    Raises:
+        ConfigError: the state belongs to another root.
+    """
+    state = config.state_path
+    home = state / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    _claim(state, config.root_path)
+    settings = instance_settings(str(home), config.orchestration.max_concurrent_runs)
+    file = home / "dagster.yaml"
+    text = yaml.safe_dump(settings, sort_keys=False)
+    if not file.exists() or file.read_text() != text:
+        beside = home / f".dagster.yaml.{os.getpid()}"
+        beside.write_text(text)
+        beside.replace(file)
+    return home
+
+
+@contextmanager
+def open_instance(config: Config) -> Iterator[dg.DagsterInstance]:
+    """The root's own instance, whatever `DAGSTER_HOME` says."""
+    with dg.DagsterInstance.from_config(str(prepare_instance(config))) as instance:
+        yield instance
+
+
+def foreign_home(config: Config) -> str | None:
+    """The `DAGSTER_HOME` of the environment if it is set and points elsewhere: to be reported, not obeyed."""
+    home = os.environ.get("DAGSTER_HOME")
+    if home and Path(home).absolute() != config.state_path / "dagster":
+        return home
+    return None
+
+
+def _claim(state: Path, root: Path) -> None:
+    file = state / ROOT_FILE
+    if not file.exists():
+        beside = state / f".{ROOT_FILE}.{os.getpid()}"
+        beside.write_text(json.dumps({"root": str(root)}))
+        try:
+            os.link(beside, file)
+        except FileExistsError:
+            pass  # Another process claimed it first; what it wrote is checked below.
+        finally:
+            beside.unlink()
+    claimed = json.loads(file.read_text())["root"]
+    if claimed != str(root):
+        raise ConfigError(
+            f"the state belongs to the root {claimed}",
+            rule=f"one state serves one root, and this run's root is {root}",
+            where=str(state),
+            remedy="Set `state` in mediafm.toml to a folder of its own, or use the root it belongs to.",
+        )

@@ -1,0 +1,40 @@
+"""Runs whose process is gone: found, marked as failed, their pool slots freed.
+
+Dagster frees the slots of finished runs only, and its monitor leaves runs of our CLI alone: without this a killed
+`mediafm run` would show as running, and block the next one, for ever.
+"""
+
+import socket
+
+import dagster as dg
+
+from mediafm_pipelines import tags
+
+UNFINISHED = (
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.CANCELING,
+    dg.DagsterRunStatus.NOT_STARTED,
+)
+
+
+def is_orphan(run_tags: dict[str, str], host: str, boot_id: str) -> bool:
+    """True if the run began in a process of this host that no longer lives. Other hosts' runs are left alone."""
+    if tags.PID not in run_tags or run_tags.get(tags.HOST) != host:
+        return False
+    if run_tags.get(tags.BOOT_ID) != boot_id:
+        return True
+    return tags.process_start(int(run_tags[tags.PID])) != run_tags.get(tags.PROCESS_START)
+
+
+def fail_orphans(instance: dg.DagsterInstance) -> list[str]:
+    """Marks every orphaned run as failed and frees its pool slots; returns the runs' ids."""
+    host, boot_id = socket.gethostname(), tags.boot_id()
+    found = []
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(UNFINISHED))):
+        if not is_orphan(dict(run.tags), host, boot_id):
+            continue
+        instance.report_run_failed(run, f"The process of this run (pid {run.tags[tags.PID]}) is gone: it was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        found.append(run.run_id)
+    return found
