@@ -1,0 +1,1 @@
+"""The catalogue: which titles there are, by name, size and time; media is never opened here."""
