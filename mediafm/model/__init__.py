@@ -1,0 +1,1 @@
+"""The transformer over shots. Sees tensors only."""

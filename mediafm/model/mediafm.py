@@ -1,0 +1,122 @@
+"""MediaFM: a transformer encoder over the shots of a title.
+
+Source: Netflix, "MediaFM" (23 February 2026): fused shot vectors -> linear projection; a learned [CLS], a [GLOBAL] that
+carries the title's metadata; positions; a transformer encoder; a linear projection back to the fused width; masked
+shots are replaced by a learned [MASK]. Our choices are fields of `ModelConfig`; beyond them: the input is scaled by
+sqrt(E) so that a unit vector's entries have size 1; "no metadata" is a learned vector; a masked shot's presence flags
+are hidden with it.
+
+T tokens, N shots, B sequences, D model width, E fused width, M metadata width, L layers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+from torch import Tensor, nn
+
+from mediafm.model.batch import NUM_MODALITIES, PackedShots
+from mediafm.model.blocks import Block, Linear
+from mediafm.model.config import ModelConfig
+from mediafm.model.layout import Layout, layout_of, rotary_table
+
+TOKEN_INIT_STD = 0.02
+_RESIDUAL_OUTPUT = re.compile(r"^blocks\.\d+\.(attention|feedforward)\.output\.weight$")
+
+
+class MediaFM(nn.Module):
+    """The model. Its weights are undefined until `initialise` or `load_state_dict`; construction draws nothing."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.hidden_dim
+        self.project_shot = Linear(config.fused_dim, width)
+        self.project_metadata = Linear(config.metadata_dim, width)
+        self.cls_token = nn.Parameter(torch.empty(width))
+        self.global_token = nn.Parameter(torch.empty(width))
+        self.no_metadata = nn.Parameter(torch.empty(width))
+        self.mask_token = nn.Parameter(torch.empty(width))
+        self.presence = nn.Parameter(torch.empty(NUM_MODALITIES, width)) if config.has_presence else None
+        self.positions = nn.Parameter(torch.empty(config.max_shots, width)) if config.positions == "learned" else None
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.final_norm = nn.LayerNorm(width, bias=config.has_bias)
+        self.head = Linear(width, config.fused_dim)
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator, head_bias_E: Tensor | None = None) -> None:
+        """Fills every parameter from `generator`; `head_bias_E` is where predictions begin (zeros if None)."""
+        for name, parameter in self.named_parameters():
+            if name.endswith(("norm.weight", "query_scale")):
+                parameter.fill_(1.0)
+            elif name.endswith("bias"):
+                parameter.zero_()
+            elif parameter.ndim == 2 and name.endswith(".weight"):
+                is_zero = self.config.has_zero_init and _RESIDUAL_OUTPUT.match(name)
+                std = 0.0 if is_zero else self.config.init_std_scale / math.sqrt(parameter.shape[1])
+                parameter.normal_(0.0, std, generator=generator)
+            else:
+                parameter.normal_(0.0, TOKEN_INIT_STD, generator=generator)
+        self.head.weight.mul_(TOKEN_INIT_STD)
+        if head_bias_E is not None:
+            self.head.bias.copy_(head_bias_E)
+
+    def layers(self, batch: PackedShots) -> list[Tensor]:
+        """The tokens after 0, 1, ... L blocks, each [T, D]; the first are the inputs of the first block."""
+        layout = layout_of(batch.num_shots, batch.fused_NE.device)
+        return self._layers(batch, layout)
+
+    def shot_layers(self, batch: PackedShots) -> list[Tensor]:
+        """The shots' tokens after 0, 1, ... L blocks, each [N, D]."""
+        layout = layout_of(batch.num_shots, batch.fused_NE.device)
+        return [x_TD.index_select(0, layout.shot_N) for x_TD in self._layers(batch, layout)]
+
+    def forward(self, batch: PackedShots) -> Tensor:
+        """Predicted fused vectors of the masked shots, in their order, [number of masked shots, E], not normalised."""
+        layout = layout_of(batch.num_shots, batch.fused_NE.device)
+        masked_at = layout.shot_N[batch.is_masked_N]
+        x_TD = self._layers(batch, layout)[-1]
+        return self.head(self.final_norm(x_TD.index_select(0, masked_at)))  # type: ignore[no-any-return]
+
+    def _layers(self, batch: PackedShots, layout: Layout) -> list[Tensor]:
+        x_TD = self._embed(batch, layout)
+        rotary = None
+        if self.config.positions == "rotary":
+            is_special_T = torch.ones(layout.num_tokens, dtype=torch.bool, device=x_TD.device)
+            is_special_T[layout.shot_N] = False
+            rotary = rotary_table(layout.position_T, self.config.head_dim, self.config.rotary_base, is_special_T)
+        found = [x_TD]
+        for block in self.blocks:
+            x_TD = block(x_TD, layout, rotary)
+            found.append(x_TD)
+        return found
+
+    def _embed(self, batch: PackedShots, layout: Layout) -> Tensor:
+        """The tokens that the first block reads, [T, D]."""
+        num_sequences = len(batch.num_shots)
+        shots_ND = self.project_shot(batch.fused_NE.float() * math.sqrt(self.config.fused_dim))
+        if self.presence is not None:
+            shots_ND = shots_ND + batch.is_present_N3.to(shots_ND.dtype) @ self.presence.to(shots_ND.dtype)
+        mask_D = self.mask_token.to(shots_ND.dtype)
+        shots_ND = torch.where(batch.is_masked_N[:, None], mask_D, shots_ND)
+        if self.positions is not None:
+            shots_ND = shots_ND + self.positions[layout.position_T[layout.shot_N]].to(shots_ND.dtype)
+        metadata_BD = self.project_metadata(batch.metadata_BM.float() * math.sqrt(self.config.metadata_dim))
+        metadata_BD = torch.where(batch.has_metadata_B[:, None], metadata_BD, self.no_metadata.to(metadata_BD.dtype))
+        x_TD = shots_ND.new_zeros(layout.num_tokens, self.config.hidden_dim)
+        x_TD = x_TD.index_copy(0, layout.shot_N, shots_ND)
+        x_TD = x_TD.index_copy(0, layout.cls_B, self.cls_token.to(x_TD.dtype).expand(num_sequences, -1))
+        return x_TD.index_copy(0, layout.global_B, self.global_token.to(x_TD.dtype) + metadata_BD.to(x_TD.dtype))
+
+
+def build(config: ModelConfig, seed: int, head_bias_E: Tensor | None = None) -> MediaFM:
+    """A model with first weights drawn from `seed`; the global generator is not touched."""
+    model = MediaFM(config)
+    model.initialise(torch.Generator().manual_seed(seed), head_bias_E)
+    return model
+
+
+def num_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,1 @@
+"""Optimizers by parameter group, and the schedule of their learning rates. Sees `nn.Module` only."""

@@ -1,0 +1,95 @@
+"""Muon for hidden matrices and AdamW for the rest, stepped as one.
+
+Muon: Jordan et al. 2024; `adjust_lr_fn="match_rms_adamw"` (Liu et al. 2025, "Muon is Scalable for LLM Training",
+section 2.2) scales its update to the size of AdamW's, so that one learning rate and one weight decay serve both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from mediafm.optim.groups import DEFAULT_RULES, GroupRule, assign
+from mediafm.types import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """Learning rates and their kin.
+
+    muon_lr, adamw_lr: at the schedule's top.
+    weight_decay: decoupled, of every decayed group.
+    muon_momentum, adamw_betas: of the moving averages.
+    clip_norm: gradients' global norm is cut to this.
+    hidden_optimizer: "muon", or "adamw" to give the hidden matrices to AdamW as well (for comparisons).
+    """
+
+    muon_lr: float = 2e-3
+    adamw_lr: float = 1e-3
+    weight_decay: float = 0.05
+    muon_momentum: float = 0.95
+    adamw_betas: tuple[float, float] = (0.9, 0.95)
+    clip_norm: float = 1.0
+    hidden_optimizer: str = "muon"
+
+    def as_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+class Optimizers:
+    """The optimizers of one model; their learning rates follow one scale."""
+
+    def __init__(self, module: nn.Module, config: OptimConfig, rules: Sequence[GroupRule] = DEFAULT_RULES) -> None:
+        self._config = config
+        self._parameters = list(module.parameters())
+        muon, adamw = _groups(module, config, rules)
+        self._members: list[torch.optim.Optimizer] = []
+        if muon:
+            self._members.append(
+                torch.optim.Muon(muon, lr=config.muon_lr, momentum=config.muon_momentum, adjust_lr_fn="match_rms_adamw")
+            )
+        if adamw:
+            self._members.append(torch.optim.AdamW(adamw, lr=config.adamw_lr, betas=config.adamw_betas))
+        self._top_rates = [[group["lr"] for group in member.param_groups] for member in self._members]
+
+    def set_scale(self, scale: float) -> None:
+        """Sets every learning rate to `scale` times its top."""
+        for member, rates in zip(self._members, self._top_rates, strict=True):
+            for group, rate in zip(member.param_groups, rates, strict=True):
+                group["lr"] = rate * scale
+
+    def step(self) -> float:
+        """Clips, steps, clears the gradients; returns the gradients' norm before clipping."""
+        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip_norm))
+        for member in self._members:
+            member.step()
+            member.zero_grad(set_to_none=True)
+        return norm
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [member.state_dict() for member in self._members]
+
+    def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
+        for member, state in zip(self._members, states, strict=True):
+            member.load_state_dict(state)
+
+
+def _groups(
+    module: nn.Module, config: OptimConfig, rules: Sequence[GroupRule]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    muon: list[dict[str, Any]] = []
+    adamw: list[dict[str, Any]] = []
+    for rule, parameters in assign(module, rules).items():
+        if not parameters:
+            continue
+        group = {
+            "params": list(parameters.values()),
+            "weight_decay": config.weight_decay if rule.is_decayed else 0.0,
+        }
+        is_muon = rule.optimizer == "muon" and config.hidden_optimizer == "muon"
+        (muon if is_muon else adamw).append(group)
+    return muon, adamw
