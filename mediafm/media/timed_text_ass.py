@@ -37,12 +37,6 @@ def parse_ass(text: str, collector: CueCollector) -> None:
             _add_event(rest, fields, f"line {number}", collector)
 
 
-def event_text(fields: str, num_before: int) -> str:
-    """The text of an event whose first `num_before` fields are separated by commas; "" where there are fewer."""
-    parts = fields.split(",", num_before)
-    return strip_overrides(parts[num_before]) if len(parts) > num_before else ""
-
-
 def _add_event(rest: str, fields: tuple[str, ...], place: str, collector: CueCollector) -> None:
     values = dict(zip(fields, rest.split(",", len(fields) - 1), strict=False))
     start, end = _seconds(values.get("start", "")), _seconds(values.get("end", ""))

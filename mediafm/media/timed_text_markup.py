@@ -13,7 +13,7 @@ _TAG = re.compile(r"<(?:/?[A-Za-z]|\d{1,4}:)[^<>]*>")
 _LINE_BREAK = re.compile(r"<[Bb][Rr][ /]*>")
 _RUBY_TEXT = re.compile(r"<rt(?:\.[^<>]*)?>[^<]*(?:</rt>)?")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_OVERRIDE = re.compile(r"\{[^{}]*\}")
+_OVERRIDE = re.compile(r"(?<!\\)\{[^{}]*\}")
 _SRT_OVERRIDE = re.compile(r"\{\\[^{}]*\}")
 _DRAWING = re.compile(r"\\p(\d)")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -55,7 +55,12 @@ def strip_overrides(text: str) -> str:
         position = block.end()
     if not is_drawing:
         kept.append(text[position:])
-    return "".join(kept).replace("\\N", "\n").replace("\\n", "\n").replace("\\h", " ")
+    return ass_white_space("".join(kept)).replace("\\{", "{").replace("\\}", "}")
+
+
+def ass_white_space(text: str) -> str:
+    """ASS's escapes for line breaks and hard spaces as white space."""
+    return text.replace("\\N", "\n").replace("\\n", "\n").replace("\\h", " ")
 
 
 def is_hearing_impaired(text: str) -> bool:
