@@ -1,0 +1,81 @@
+"""The ledger: small immutable Parquet files of lineage records, appended by each run, an index of the store's files.
+
+    ledger/<asset>/<run_id>-<uuid>.parquet
+
+It can be rebuilt from the files (`mediafm.store.rebuild`) and is merged by `mediafm.store.compaction`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mediafm.errors import StoreError
+from mediafm.lineage.records import LEDGER_SCHEMA, LedgerRecord, RunInfo
+from mediafm.store.files import Files, storage_error
+from mediafm.store.store import Store
+
+LEDGER_FOLDER = "ledger"
+
+
+class LedgerWriter:
+    """Appends a run's records, a few titles at a time. A kill loses the records of the last few, never their files.
+
+    Args:
+        store: whose ledger.
+        run: stamped on every record.
+        flush_every_titles: how many titles' records are held back at most.
+    """
+
+    def __init__(self, store: Store, run: RunInfo, flush_every_titles: int = 8) -> None:
+        self._files = store.files
+        self._run = run
+        self._flush_every_titles = flush_every_titles
+        self._waiting: list[LedgerRecord] = []
+
+    def __enter__(self) -> LedgerWriter:
+        self._files.sweep()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.flush()
+
+    def add(self, record: LedgerRecord) -> LedgerRecord:
+        """Take one record; gives it back with run, host and time filled in."""
+        titles = {waiting.title_id for waiting in self._waiting}
+        if record.title_id not in titles and len(titles) >= self._flush_every_titles:
+            self.flush()
+        stamped = replace(record, run_id=self._run.run_id, host=self._run.host, recorded_at=datetime.now(UTC))
+        self._waiting.append(stamped)
+        return stamped
+
+    def flush(self) -> None:
+        """Write what waits, one file for each asset. Raises `StoreError`."""
+        for asset in sorted({record.asset for record in self._waiting}):
+            key = f"{LEDGER_FOLDER}/{asset}/{self._run.run_id}-{uuid.uuid4().hex}.parquet"
+            put_records(self._files, key, [record for record in self._waiting if record.asset == asset])
+            self._waiting = [record for record in self._waiting if record.asset != asset]
+
+
+def put_records(files: Files, key: str, records: Iterable[LedgerRecord]) -> None:
+    """Write records as one file. Raises `StoreError`."""
+    put_rows(files, key, pa.Table.from_pylist([record.as_row() for record in records], schema=LEDGER_SCHEMA))
+
+
+def put_rows(files: Files, key: str, rows: pa.Table) -> None:
+    """Write rows of `LEDGER_SCHEMA` as one file. Raises `StoreError`."""
+    with files.scratch(key) as path:
+        try:
+            pq.write_table(rows, path, compression="zstd")
+        except OSError as error:
+            raise storage_error("write", key, error) from error
+        if not files.put_exclusive(key, path):
+            raise StoreError("the file is there already", rule="every file of the ledger has its own name", where=key)

@@ -1,0 +1,14 @@
+"""Stores and values to test on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mediafm.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "root")
