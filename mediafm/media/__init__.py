@@ -1,0 +1,1 @@
+"""Media: probing, the one decode, sound, timed text, and synthetic titles."""

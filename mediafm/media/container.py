@@ -1,0 +1,126 @@
+"""The one door to a media file: only real containers, only local files, only within the limits.
+
+Without a `format_whitelist` FFmpeg opens an `ffconcat` or `.m3u8` text named `x.mp4` and reads whatever it names.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import av
+import av.container
+import av.error
+
+from mediafm.config import MediaLimits
+from mediafm.errors import InterruptedMediaError, MediaError, NotFoundError, TransientError, UnusableMediaError
+
+CONTAINERS = (
+    *("mov", "mp4", "m4a", "3gp", "3g2", "mj2"),
+    *("matroska", "webm", "avi", "mpeg", "mpegts", "ogg", "flv", "asf", "mxf", "nut"),
+    *("wav", "mp3", "flac", "aac"),
+)
+"""FFmpeg's names of the formats that hold media themselves and never name another file."""
+
+_SHOWN_CONTAINERS = "MP4, MOV, Matroska, WebM, AVI, MPEG, Ogg, FLV, ASF, MXF"
+_SNIFFED_BYTES = 4096
+_PLAYLIST_STARTS = (b"ffconcat", b"#EXTM3U", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<ASX")
+
+
+def open_container(path: str, limits: MediaLimits) -> av.container.InputContainer:
+    """Opens a local media file for reading; the caller closes it.
+
+    Raises:
+        UnusableMediaError: it is not a media file, or beyond the limits.
+        NotFoundError: there is no such file.
+        TransientError: it cannot be read now.
+    """
+    check_file(path, limits)
+    try:
+        container = av.open(
+            f"file:{os.path.abspath(path)}",
+            mode="r",
+            options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except (av.error.FFmpegError, ValueError, UnicodeError) as error:
+        raise unreadable(path, error) from error
+    if len(container.streams) > limits.max_streams:
+        num_streams = len(container.streams)
+        container.close()
+        raise UnusableMediaError(
+            f"the file has {num_streams} streams",
+            rule=f"at most {limits.max_streams} are read",
+            remedy="Raise limits.max_streams if this is right.",
+        )
+    return container
+
+
+def check_file(path: str, limits: MediaLimits) -> int:
+    """The size in bytes of a plain, non-empty file within the limits.
+
+    Raises:
+        UnusableMediaError: it is empty, too large or not a plain file.
+        NotFoundError: there is no such file.
+        TransientError: it cannot be read now.
+    """
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        raise NotFoundError("the file is not there", rule="a title is a file that can be opened") from error
+    except (OSError, ValueError) as error:
+        raise TransientError(f"the file cannot be read ({error})", rule="a title is a readable file") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableMediaError("it is not a plain file", rule="a title is a plain file")
+    if status.st_size == 0:
+        raise UnusableMediaError(
+            "the file is empty (0 bytes)", rule="a title holds media", remedy="Copy the file again from its source."
+        )
+    if status.st_size > limits.max_file_bytes:
+        raise UnusableMediaError(
+            f"the file has {status.st_size} bytes",
+            rule=f"at most {limits.max_file_bytes} are read",
+            remedy="Raise limits.max_file_bytes if this is right.",
+        )
+    return status.st_size
+
+
+def unreadable(path: str, error: Exception) -> MediaError:
+    """What to tell a person about a file that FFmpeg would not open: by its first bytes, else by FFmpeg's words."""
+    if isinstance(error, MemoryError):
+        return InterruptedMediaError("reading it ran out of memory", rule="a title is read within a bound of memory")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_SNIFFED_BYTES)
+    except OSError as problem:
+        head = b""
+        error = problem
+    rule = f"a title is a media file ({_SHOWN_CONTAINERS})"
+    if head.lstrip().startswith(_PLAYLIST_STARTS):
+        return UnusableMediaError(
+            "the file is a playlist or a manifest that names other files",
+            rule=rule,
+            remedy="Catalogue the media files that it names instead.",
+        )
+    if _is_text(head):
+        return UnusableMediaError("the file holds plain text, not media", rule=rule)
+    if head[4:8] == b"ftyp":
+        return UnusableMediaError(
+            "the file is an MP4 whose index (moov) is missing or broken, as after an interrupted copy or recording",
+            rule="an MP4 is read by its index",
+            remedy="Copy it again from its source, or repair it.",
+        )
+    return UnusableMediaError(f"no media container is recognised ({_words(error)})", rule=rule)
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8", errors="strict" if len(head) < _SNIFFED_BYTES else "ignore")
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(letter.isprintable() or letter in "\r\n\t\f\ufeff" for letter in text)
+
+
+def _words(error: Exception) -> str:
+    """FFmpeg's own words, without the path and the number."""
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
