@@ -1,0 +1,76 @@
+"""How well scores rank: average precision and Kendall's tau-b, for all clips and for drawn groups.
+
+Legend: C clips, K classes, B bootstrap draws.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mediafm.probes.vectors import Flags, Floats, Indexes
+
+
+def average_precision(is_positive: Flags, scores: Floats) -> float:
+    """Average precision, expected over random orders of equal scores; NaN without positives or without negatives.
+
+    Equal to scikit-learn's where no scores are equal. Ties are averaged (our choice) because the best-case and
+    worst-case orders both favour somebody, and because all-equal scores then give exactly what a random ranking gives.
+
+    Args:
+        is_positive: bool [C]. scores: float64 [C], greater is more likely positive.
+    """
+    num_positive = int(is_positive.sum())
+    if num_positive in {0, len(is_positive)}:
+        return float("nan")
+    _, block, block_size = np.unique(-scores, return_inverse=True, return_counts=True)
+    block_positive = np.bincount(block, weights=is_positive)
+    num_before = np.concatenate([[0], np.cumsum(block_size)[:-1]])
+    positive_before = np.concatenate([[0], np.cumsum(block_positive)[:-1]])
+    # Per rank: its block, its place in the block from 0, the odds of a positive there, and the positives up to it.
+    rank_block = np.repeat(np.arange(len(block_size)), block_size)
+    place = np.arange(len(scores)) - num_before[rank_block]
+    odds = (block_positive / block_size)[rank_block]
+    others = ((block_positive - 1) / np.maximum(block_size - 1, 1))[rank_block]
+    positives_so_far = positive_before[rank_block] + 1 + place * others
+    return float((odds * positives_so_far / np.arange(1, len(scores) + 1)).sum() / num_positive)
+
+
+def drawn_average_precision(is_positive: Flags, scores: Floats, weights_BC: Floats) -> Floats:
+    """Average precision of weighted clips, once per draw; float64 [B], NaN where a draw has only one side.
+
+    Equal scores are one threshold, as in scikit-learn: these are replicates for a standard error.
+    """
+    order = np.argsort(-scores, kind="stable")
+    _, starts = np.unique(-scores[order], return_index=True)
+    weight = np.add.reduceat(weights_BC[:, order], starts, axis=1)
+    positive = np.add.reduceat(weights_BC[:, order] * is_positive[order], starts, axis=1)
+    num_positive = positive.sum(axis=1)
+    is_measurable = (num_positive > 0) & (num_positive < weight.sum(axis=1))
+    precision = np.cumsum(positive, axis=1) / np.maximum(np.cumsum(weight, axis=1), 1e-12)
+    drawn: Floats = (positive * precision).sum(axis=1) / np.maximum(num_positive, 1e-12)
+    return np.where(is_measurable, drawn, np.nan)
+
+
+def tau_within_titles(target: Floats, scores: Floats, titles: Indexes) -> dict[int, float]:
+    """Kendall's tau-b of each title with at least two distinct targets: title number -> tau.
+
+    Scores that are all equal rank nothing: their tau is 0 (our choice; the formula divides by zero there).
+    """
+    from scipy.stats import kendalltau
+
+    taus: dict[int, float] = {}
+    for title in np.unique(titles).tolist():
+        inside = titles == title
+        if len(np.unique(target[inside])) >= 2:
+            has_order = len(np.unique(scores[inside])) >= 2
+            taus[title] = float(kendalltau(scores[inside], target[inside]).statistic) if has_order else 0.0
+    return taus
+
+
+def nan_mean(values: Floats, axis: int) -> Floats:
+    """The mean of what is not NaN; NaN where nothing is."""
+    is_known = np.isfinite(values)
+    total = np.where(is_known, values, 0.0).sum(axis=axis)
+    count = is_known.sum(axis=axis)
+    mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean
