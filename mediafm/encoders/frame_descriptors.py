@@ -13,14 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Counts = NDArray[np.int64]
 
 WORKING_WIDTH_PX = 128
 WORKING_HEIGHT_PX = 72
-LIGHTNESS_BINS = 8
-CHROMA_BINS = 6
-CHROMA_RANGE = 100.0
+FINE_BINS = (40, 30, 30)
+"""Fine bins of lightness and of the two chroma axes, before they are softened into the few that are kept."""
+CHROMA_RANGE = np.float32(100)
 """Largest |a| or |b| of CIE Lab that is told apart."""
+FREQUENCY_GRID = 32
+"""The lightness is shrunk to a square of this side before its cosine transform."""
 NUM_ORIENTATIONS = 8
+STRONGEST_EDGE = 1.5
+"""Root of the gradient's length at which the last bin of edge strengths begins to hold everything."""
 NUM_LBP_CLASSES = 59
 """Uniform patterns of eight neighbours (58) and all others (1)."""
 
@@ -46,22 +51,25 @@ def shrink(frame_rgb: NDArray[np.uint8]) -> WorkingPicture:
     return WorkingPicture(cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2Lab))
 
 
-def colour_histogram(picture: WorkingPicture) -> Floats:
-    """Joint histogram over lightness and both chroma axes, softened between bins; sums to 1. [8 * 6 * 6]
+def colour_counts(lab: Floats) -> Counts:
+    """Pixels of [h, w, 3] by finely cut lightness and chroma axes. Counts add up over frames. [40, 30, 30]
 
     Chroma is square-rooted first: most pixels of film are close to grey.
     """
-    lab = picture.lab
-    chroma = np.sign(lab[:, :, 1:]) * np.sqrt(np.minimum(np.abs(lab[:, :, 1:]), CHROMA_RANGE) / CHROMA_RANGE)
-    places = np.stack(
-        [
-            picture.lightness * LIGHTNESS_BINS - 0.5,
-            (chroma[:, :, 0] + 1) / 2 * CHROMA_BINS - 0.5,
-            (chroma[:, :, 1] + 1) / 2 * CHROMA_BINS - 0.5,
-        ],
-        axis=-1,
-    ).reshape(-1, 3)
-    return _soft_histogram(places, (LIGHTNESS_BINS, CHROMA_BINS, CHROMA_BINS))
+    chroma = np.clip(lab[:, :, 1:] / CHROMA_RANGE, -1, 1)
+    chroma = np.sign(chroma) * np.sqrt(np.abs(chroma))
+    places = np.concatenate([lab[:, :, :1] / 100, (chroma + 1) / 2], axis=-1) * np.asarray(FINE_BINS, np.float32)
+    fine = np.clip(places.astype(np.int64), 0, np.asarray(FINE_BINS) - 1)
+    index = (fine[:, :, 0] * FINE_BINS[1] + fine[:, :, 1]) * FINE_BINS[2] + fine[:, :, 2]
+    return np.bincount(index.reshape(-1), minlength=FINE_BINS[0] * FINE_BINS[1] * FINE_BINS[2]).reshape(FINE_BINS)
+
+
+def soften(counts: Counts, bins: tuple[int, int, int]) -> Floats:
+    """The histogram in coarse bins, each pixel shared by the two nearest; sums to 1. [prod(bins)]"""
+    shares = counts / counts.sum()
+    for axis, size in enumerate(bins):
+        shares = np.moveaxis(np.tensordot(_sharing(FINE_BINS[axis], size), shares, axes=(1, axis)), 0, axis)
+    return np.asarray(shares.reshape(-1), np.float32)
 
 
 def cell_colours(picture: WorkingPicture, rows: int, columns: int) -> Floats:
@@ -76,26 +84,31 @@ def low_frequencies(picture: WorkingPicture, side: int) -> Floats:
     """The first side x side coefficients of the lightness's cosine transform, without the mean. [side² - 1]"""
     import cv2
 
-    spectrum = cv2.dct(cv2.resize(picture.lightness, (64, 64), interpolation=cv2.INTER_AREA))
+    grid = (FREQUENCY_GRID, FREQUENCY_GRID)
+    spectrum = cv2.dct(cv2.resize(picture.lightness, grid, interpolation=cv2.INTER_AREA))
     return np.asarray(spectrum[:side, :side].reshape(-1)[1:], np.float32)
 
 
 def edge_orientations(picture: WorkingPicture, rows: int, columns: int) -> Floats:
     """Gradient strength by orientation (undirected) in each cell of a grid. [rows * columns * 8]"""
-    import cv2
-
-    across = cv2.Sobel(picture.lightness, cv2.CV_32F, 1, 0)
-    down = cv2.Sobel(picture.lightness, cv2.CV_32F, 0, 1)
+    across, down = _gradient(picture)
     place = (np.arctan2(down, across) / np.pi % 1.0) * NUM_ORIENTATIONS
     low = np.floor(place)
-    share = (place - low).astype(np.float32)
     strength = np.hypot(across, down)
-    planes = np.zeros((*strength.shape, NUM_ORIENTATIONS), np.float32)
-    index = low.astype(np.int64) % NUM_ORIENTATIONS
-    np.put_along_axis(planes, index[:, :, None], (strength * (1 - share))[:, :, None], axis=2)
-    above = ((index + 1) % NUM_ORIENTATIONS)[:, :, None]
-    np.put_along_axis(planes, above, (strength * share)[:, :, None], axis=2)
-    return np.asarray(_cells(planes, rows, columns).mean(axis=(1, 3)), np.float32).reshape(-1)
+    to_upper = strength * (place - low)
+    lower = _cell_numbers(rows, columns) * NUM_ORIENTATIONS + low.astype(np.int64) % NUM_ORIENTATIONS
+    upper = _cell_numbers(rows, columns) * NUM_ORIENTATIONS + (low.astype(np.int64) + 1) % NUM_ORIENTATIONS
+    size = rows * columns * NUM_ORIENTATIONS
+    sums = np.bincount(lower.reshape(-1), (strength - to_upper).reshape(-1), size)
+    sums += np.bincount(upper.reshape(-1), to_upper.reshape(-1), size)
+    return np.asarray(sums * (rows * columns / strength.size), np.float32)
+
+
+def edge_strengths(picture: WorkingPicture, bins: int) -> Floats:
+    """Histogram of the roots of the gradient's length: how busy, how sharp the picture is; sums to 1. [bins]"""
+    strength = np.sqrt(np.hypot(*_gradient(picture))).reshape(-1)
+    index = np.minimum((strength / STRONGEST_EDGE * bins).astype(np.int64), bins - 1)
+    return (np.bincount(index, minlength=bins) / len(index)).astype(np.float32)
 
 
 def local_patterns(picture: WorkingPicture) -> Floats:
@@ -116,25 +129,40 @@ def cell_differences(before: WorkingPicture, after: WorkingPicture, rows: int, c
     return np.asarray(_cells(change, rows, columns).mean(axis=(1, 3)), np.float32).reshape(-1)
 
 
+def overall(picture: WorkingPicture) -> Floats:
+    """Mean L, a, b and the spread of L of the whole picture, all about 0..1. [4]"""
+    return cell_colours(picture, 1, 1)
+
+
+def _gradient(picture: WorkingPicture) -> tuple[Floats, Floats]:
+    """Change of lightness across and down, each float32 [H, W] (Sobel)."""
+    import cv2
+
+    return (
+        np.asarray(cv2.Sobel(picture.lightness, cv2.CV_32F, 1, 0), np.float32),
+        np.asarray(cv2.Sobel(picture.lightness, cv2.CV_32F, 0, 1), np.float32),
+    )
+
+
 def _cells(planes: Floats, rows: int, columns: int) -> Floats:
     """[H, W, K] as [rows, h, columns, w, K]."""
     height, width, depth = planes.shape
     return planes.reshape(rows, height // rows, columns, width // columns, depth)
 
 
-def _soft_histogram(places: Floats, shape: tuple[int, int, int]) -> Floats:
-    """Each point's mass shared linearly between its neighbouring bins along each axis."""
-    limits = np.asarray(shape, np.float32) - 1
-    places = np.clip(places, 0, limits)
-    low = np.minimum(places.astype(np.int64), np.asarray(shape) - 2)
-    share = places - low
-    found = np.zeros(int(np.prod(shape)), np.float64)
-    for corner in range(8):
-        bits = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
-        mass = np.where(bits, share, 1 - share).prod(axis=1)
-        index = np.ravel_multi_index(tuple((low + bits).T), shape)
-        found += np.bincount(index, weights=mass, minlength=len(found))
-    return (found / len(places)).astype(np.float32)
+@lru_cache(maxsize=8)
+def _cell_numbers(rows: int, columns: int) -> NDArray[np.int64]:
+    """Which cell of a grid each pixel of the working picture lies in, int64 [H, W]."""
+    down = np.arange(WORKING_HEIGHT_PX) * rows // WORKING_HEIGHT_PX
+    across = np.arange(WORKING_WIDTH_PX) * columns // WORKING_WIDTH_PX
+    return np.asarray(down[:, None] * columns + across, np.int64)
+
+
+@lru_cache(maxsize=16)
+def _sharing(num_fine: int, num_coarse: int) -> NDArray[np.float64]:
+    """How much of each fine bin goes to each coarse one; columns sum to 1. [num_coarse, num_fine]"""
+    places = np.clip((np.arange(num_fine) + 0.5) * num_coarse / num_fine - 0.5, 0, num_coarse - 1)
+    return np.asarray(np.maximum(0, 1 - np.abs(np.arange(num_coarse)[:, None] - places)), np.float64)
 
 
 @lru_cache(maxsize=1)
