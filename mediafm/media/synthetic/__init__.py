@@ -1,0 +1,1 @@
+"""The sample catalogue: procedurally drawn titles whose shots, scenes and labels are known."""

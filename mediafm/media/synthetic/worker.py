@@ -1,0 +1,41 @@
+"""The program that writes titles: reads one JSON job a line, answers one JSON line each.
+
+    python -m mediafm.media.synthetic.worker
+
+A process of its own, not a fork or a pool: drawing holds the interpreter's lock, and a program that calls `write_sample`
+need not be importable. It ends when its standard input does, so none outlives the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+
+from mediafm.errors import MediaFMError
+from mediafm.media.synthetic.mux import write_media
+from mediafm.media.synthetic.script import write_script
+from mediafm.media.synthetic.settings import SampleSettings
+
+
+def main() -> None:
+    """Works until the end of the input. Pictures are computed on one thread: titles are what runs side by side."""
+    cv2.setNumThreads(1)
+    for request in sys.stdin:
+        job = json.loads(request)
+        try:
+            script = write_script(job["index"], job["seed"], SampleSettings(**job["settings"]))
+            write_media(Path(job["directory"]) / script.file_name, script)
+            answer = {"index": job["index"]}
+        except (MediaFMError, OSError) as error:
+            known = (
+                error if isinstance(error, MediaFMError) else MediaFMError(str(error), rule="a title can be written")
+            )
+            answer = known.as_dict()
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
