@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mediafm.catalog.title import Problem
 from mediafm.errors import LineageMismatchError
 from mediafm.probes.annotators import merged
-from mediafm.probes.labels import LabelKind, LabelRow, LabelSet, LabelValue, Problem
+from mediafm.probes.labels import LabelKind, LabelRow, LabelSet, LabelValue
 from mediafm.probes.vectors import Flags, Floats, Indexes, TitleShots, TitleVectors, Vectors, unit_rows
 
 

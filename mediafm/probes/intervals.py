@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mediafm.probes.vectors import Floats
 
 CONFIDENCE = 0.95
-"""Of every interval of this room."""
+"""Of every interval that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,12 @@ def draw_weights(num_groups: int, num_bootstrap: int, rng: np.random.Generator) 
 
 
 def interval(
-    value: float, replicates: Floats, num_groups: int, lowest: float = -np.inf, highest: float = np.inf
+    value: float,
+    replicates: Floats,
+    num_groups: int,
+    lowest: float = -np.inf,
+    highest: float = np.inf,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """The interval around `value`, cut to what the measure can be.
 
@@ -44,13 +49,14 @@ def interval(
         replicates: float64 [num_bootstrap], the same measure on drawn groups; NaN where a draw cannot be measured.
         num_groups: how many groups there were to draw from.
         lowest, highest: the bounds of the measure.
+        confidence: two-sided.
     """
     from scipy.stats import t
 
     usable = replicates[np.isfinite(replicates)]
     if num_groups < 2 or len(usable) < 2:
         return Interval(value, None, None)
-    quantile = t.ppf((1 + CONFIDENCE) / 2, num_groups - 1)
+    quantile = t.ppf((1 + confidence) / 2, num_groups - 1)
     half_width = float(quantile * usable.std(ddof=1) * np.sqrt(num_groups / (num_groups - 1)))
     return Interval(value, max(lowest, value - half_width), min(highest, value + half_width))
 

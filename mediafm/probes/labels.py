@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mediafm.catalog.title import Problem
 from mediafm.errors import CatalogError, MediaFMError
 from mediafm.lineage.fingerprint import fingerprint
 from mediafm.probes.label_files import RawRow, label_paths, raw_rows
@@ -31,14 +32,6 @@ class LabelKind(StrEnum):
     BINARY = "binary"
     SINGLE_LABEL = "single_label"
     SCORE = "score"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that was left out: where it stands and why, as a sentence."""
-
-    where: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

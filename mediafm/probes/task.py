@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mediafm.catalog.title import Problem
 from mediafm.config import ProbeSettings
 from mediafm.probes.clips import ClipVectors, TaskClips
 from mediafm.probes.folds import group_folds
 from mediafm.probes.intervals import Interval, draw_weights, interval
-from mediafm.probes.labels import LabelKind, Problem
+from mediafm.probes.labels import LabelKind
 from mediafm.probes.linear import LINEAR, LinearSettings, held_out_scores
 from mediafm.probes.ranking import average_precision, drawn_average_precision, nan_mean, tau_within_titles
 from mediafm.probes.vectors import Flags, Floats, Indexes
