@@ -30,7 +30,7 @@ class Corpus:
     """The sequences of a manifest, by title.
 
     fused_dim: E.
-    metadata_dim: M; 1 if no title has metadata (the model then only ever sees "no metadata").
+    metadata_dim: M; 0 if no title has metadata.
     """
 
     fused_dim: int
@@ -152,7 +152,7 @@ def _write(folder: Path, manifest: TrainingManifest, load: Loader, progress: Cal
         "format_version": FORMAT_VERSION,
         "num_shots": start,
         "fused_dim": widths["fused"],
-        "metadata_dim": widths.get("metadata", 1),
+        "metadata_dim": widths.get("metadata", 0),
         "num_metadata": num_metadata,
         "offsets": offsets,
     }

@@ -1,7 +1,8 @@
 """The evaluation masks: drawn once, stored with the manifest, the same for every checkpoint and predictor.
 
 A mask set gives each shot one of five folds; pass f masks the shots of fold f, so five passes mask every shot exactly
-once, a fifth of each window at a time. `random` folds scatter over the window; `span` folds are runs of neighbours. Draws come from SHA-256 of salt, title and window: they depend on no library's generator.
+once, a fifth of each window at a time. `random` folds scatter over the window; `span` folds are runs of neighbours.
+Draws come from SHA-256 of salt, title and window: they depend on no library's generator.
 """
 
 from __future__ import annotations

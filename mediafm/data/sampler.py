@@ -60,8 +60,12 @@ class Sampler:
         self._shots_per_step = shots_per_step
         self._mask_share = mask_share
         self._metadata_drop_share = metadata_drop_share
-        self.state = state or SamplerState()
-        self._order = self._epoch_order(self.state.epoch)
+        self.restore(state or SamplerState())
+
+    def restore(self, state: SamplerState) -> None:
+        """Goes back, or on, to `state`."""
+        self.state = state
+        self._order = self._epoch_order(state.epoch)
 
     def next_step(self) -> list[MaskedWindow]:
         """The sequences of the next step: at least one, then as many as fit; a step never spans two epochs."""

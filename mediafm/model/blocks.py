@@ -65,7 +65,7 @@ def attend_split(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, layout: Layout) ->
     """Attention sequence by sequence: no padding, no mask. [T, H, K] -> [T, H, K]."""
     mixed = [
         functional.scaled_dot_product_attention(*(item.transpose(0, 1)[None] for item in qkv))[0].transpose(0, 1)
-        for qkv in zip(*(torch.split(item, layout.lengths) for item in (q_THK, k_THK, v_THK)), strict=True)
+        for qkv in zip(*(torch.split(item, list(layout.lengths)) for item in (q_THK, k_THK, v_THK)), strict=True)
     ]
     return torch.cat(mixed)
 

@@ -62,13 +62,22 @@ class Optimizers:
             for group, rate in zip(member.param_groups, rates, strict=True):
                 group["lr"] = rate * scale
 
-    def step(self) -> float:
-        """Clips, steps, clears the gradients; returns the gradients' norm before clipping."""
-        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip_norm))
+    def rates(self) -> dict[str, float]:
+        """The present learning rate of "muon" and "adamw"; 0.0 where there is none."""
+        found = {"muon": 0.0, "adamw": 0.0}
+        for member in self._members:
+            found["muon" if isinstance(member, torch.optim.Muon) else "adamw"] = member.param_groups[0]["lr"]
+        return found
+
+    def clip(self) -> float:
+        """Cuts the gradients' global norm to `clip_norm`; returns what it was."""
+        return float(torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip_norm))
+
+    def step(self) -> None:
+        """Moves the parameters and clears the gradients."""
         for member in self._members:
             member.step()
             member.zero_grad(set_to_none=True)
-        return norm
 
     def state_dict(self) -> list[dict[str, Any]]:
         return [member.state_dict() for member in self._members]

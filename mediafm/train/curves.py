@@ -1,0 +1,57 @@
+"""What a run recorded on its way: one point at each evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from mediafm.types import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """One evaluation.
+
+    step: steps taken.
+    epoch: passes begun over the training titles.
+    phase: "stable" (warm-up included) or "decay".
+    train_loss: mean loss of the steps since the last point.
+    validation_loss: on the stored masks; mean over groups of the mean over masked shots.
+    validation_skill: total; None where no modality could be measured.
+    skill_by_modality: on validation.
+    muon_lr, adamw_lr: rates of the last step.
+    gradient_norm: of the last step, before clipping.
+    shots_per_second: training throughput since the last point, evaluation left out.
+    seconds: since the loop began.
+    """
+
+    step: int
+    epoch: int
+    phase: str
+    train_loss: float
+    validation_loss: float
+    validation_skill: float | None
+    skill_by_modality: Mapping[str, float]
+    muon_lr: float
+    adamw_lr: float
+    gradient_norm: float
+    shots_per_second: float
+    seconds: float
+
+    def as_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    def metrics(self) -> dict[str, float]:
+        """The numbers by flat name, as MLflow takes them; what is None is left out."""
+        numbers = {
+            "train_loss": self.train_loss,
+            "validation_loss": self.validation_loss,
+            "validation_skill": self.validation_skill,
+            "muon_lr": self.muon_lr,
+            "adamw_lr": self.adamw_lr,
+            "gradient_norm": self.gradient_norm,
+            "shots_per_second": self.shots_per_second,
+            "epoch": float(self.epoch),
+            **{f"validation_skill_{name}": value for name, value in self.skill_by_modality.items()},
+        }
+        return {name: value for name, value in numbers.items() if value is not None}

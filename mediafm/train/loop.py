@@ -1,0 +1,194 @@
+"""A training run from manifest to checkpoint: warm-up, stable, and, when patience ends, back to the best and decay.
+
+The stable phase lasts until the validation loss has not improved for `patience_evaluations`, or the bounds on steps or
+seconds are near. Then the run goes back to its best state, takes `decay_share` of that state's steps again while the
+learning rates fall to zero, and exports the better of the two by validation loss.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mediafm.data.corpus import Corpus
+from mediafm.data.manifest import TrainingManifest
+from mediafm.data.split import Split
+from mediafm.optim.schedule import Schedule
+from mediafm.train.checkpoint import Checkpoint
+from mediafm.train.config import TrainConfig
+from mediafm.train.curves import CurvePoint
+from mediafm.train.evaluation import FUSED_VIEW
+from mediafm.train.report import finish
+from mediafm.train.skill import SkillMeter, corpus_means, fit_predictors
+from mediafm.train.trainer import Trainer, TrainState
+from mediafm.types import Json
+
+Progress = Callable[[int, int], None]
+"""Called with (steps taken, the most there can be)."""
+OnMetrics = Callable[[CurvePoint], None]
+"""Called at each evaluation."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What a run gives.
+
+    checkpoint: the best state by validation loss, with its report inside.
+    curves: one point an evaluation.
+    report: skill, layers, data, environment, as JSON; the same as `checkpoint.report`.
+    seconds: wall clock of the whole run, evaluation included. Not in the report, so that equal work gives equal bytes.
+    """
+
+    checkpoint: Checkpoint
+    curves: tuple[CurvePoint, ...]
+    report: dict[str, Json]
+    seconds: float
+
+
+def train(
+    manifest: TrainingManifest,
+    corpus: Corpus,
+    config: TrainConfig,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    on_metrics: OnMetrics | None = None,
+) -> TrainResult:
+    """Trains one checkpoint.
+
+    Args:
+        manifest: what the run sees.
+        corpus: its vectors.
+        config: everything else; `train.config.resolve` makes it from the configuration.
+        device: a torch device.
+        progress, on_metrics: told of every step, and of every evaluation.
+
+    Raises:
+        TrainingError: a number was not finite.
+    """
+    run = _Run(manifest, corpus, config, device, progress, on_metrics)
+    run.stable_phase()
+    run.decay_phase()
+    run.trainer.restore(run.best_state)
+    checkpoint = finish(run.trainer, manifest, run.predictors, run.facts())
+    return TrainResult(checkpoint, tuple(run.curves), dict(checkpoint.report), time.monotonic() - run.began)
+
+
+class _Run:
+    """The loop's memory: the best state so far, the curve, and the clock."""
+
+    def __init__(
+        self,
+        manifest: TrainingManifest,
+        corpus: Corpus,
+        config: TrainConfig,
+        device: str,
+        progress: Progress | None,
+        on_metrics: OnMetrics | None,
+    ) -> None:
+        self.config = config
+        self.began = time.monotonic()
+        self.predictors = fit_predictors(manifest, corpus, "random")
+        mean = corpus_means(manifest, corpus)[FUSED_VIEW]
+        self.trainer = Trainer(manifest, corpus, config, mean, device)
+        self.meter = SkillMeter(
+            manifest, corpus, self.predictors, Split.VALIDATION, "random", config.max_validation_shots
+        )
+        self.schedule = Schedule(warmup_steps=config.warmup_steps)
+        self.curves: list[CurvePoint] = []
+        self.best_state: TrainState = self.trainer.state()
+        self.best_loss = float("inf")
+        self.num_worse = 0
+        self.num_steps = 0
+        self.stop_reason = "patience"
+        self._progress, self._on_metrics = progress, on_metrics
+        self._losses: list[float] = []
+        self._norm = self._seconds = 0.0
+        self._num_shots = 0
+
+    def stable_phase(self) -> None:
+        """Steps until patience or a bound ends it; leaves the best state in `best_state`."""
+        last_step = max(1, int(self.config.max_steps / (1 + self.config.decay_share)))
+        while True:
+            self._take_step()
+            is_bound = self._bound_reached(last_step)
+            if is_bound or self.trainer.step % self.config.evaluate_every_steps == 0:
+                self._evaluate("stable")
+            if is_bound or self.num_worse >= self.config.patience_evaluations:
+                return
+
+    def decay_phase(self) -> None:
+        """Goes back to the best state and lets the learning rates fall to zero from there."""
+        num_steps = round(self.config.decay_share * self.best_state.step)
+        if num_steps < 1:
+            return
+        self.trainer.restore(self.best_state)
+        start = self.trainer.step
+        self.schedule = Schedule(warmup_steps=self.config.warmup_steps, decay_start=start, decay_steps=num_steps)
+        while self.trainer.step < start + num_steps:
+            self._take_step()
+            is_last = self.trainer.step == start + num_steps
+            if is_last or self.trainer.step % self.config.evaluate_every_steps == 0:
+                self._evaluate("decay")
+
+    def facts(self) -> dict[str, Any]:
+        """How the run went, for the report."""
+        return {
+            "stop_reason": self.stop_reason,
+            "best_step": self.best_state.step,
+            "best_validation_loss": self.best_loss,
+            "num_steps": self.num_steps,
+        }
+
+    def _take_step(self) -> None:
+        began = time.monotonic()
+        loss, self._norm, num_shots = self.trainer.take_step(self.schedule.scale(self.trainer.step))
+        self._seconds += time.monotonic() - began
+        self._losses.append(loss)
+        self._num_shots += num_shots
+        self.num_steps += 1
+        if self._progress is not None:
+            self._progress(self.num_steps, self.config.max_steps)
+
+    def _bound_reached(self, last_step: int) -> bool:
+        if self.trainer.step >= last_step:
+            self.stop_reason = "max_steps"
+            return True
+        elapsed, bound = time.monotonic() - self.began, self.config.max_seconds
+        if bound is not None and elapsed >= bound / (1 + self.config.decay_share):
+            self.stop_reason = "max_seconds"
+            return True
+        return False
+
+    def _evaluate(self, phase: str) -> None:
+        losses = self.meter.losses(self.trainer.predict(self.meter.items))
+        loss = losses[FUSED_VIEW].mean
+        skill, by_modality = self.meter.quick(losses)
+        rates = self.trainer.optimizers.rates()
+        point = CurvePoint(
+            step=self.trainer.step,
+            epoch=self.trainer.sampler.state.epoch,
+            phase=phase,
+            train_loss=sum(self._losses) / len(self._losses),
+            validation_loss=loss,
+            validation_skill=skill,
+            skill_by_modality=by_modality,
+            muon_lr=rates["muon"],
+            adamw_lr=rates["adamw"],
+            gradient_norm=self._norm,
+            shots_per_second=self._num_shots / max(self._seconds, 1e-9),
+            seconds=time.monotonic() - self.began,
+        )
+        self.curves.append(point)
+        self._losses, self._num_shots, self._seconds = [], 0, 0.0
+        self._keep_if_better(loss)
+        if self._on_metrics is not None:
+            self._on_metrics(point)
+
+    def _keep_if_better(self, loss: float) -> None:
+        if loss < self.best_loss - self.config.min_improvement:
+            self.best_loss, self.best_state, self.num_worse = loss, self.trainer.state(), 0
+        else:
+            self.num_worse += 1

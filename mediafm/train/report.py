@@ -1,0 +1,117 @@
+"""What a run found, written down once: skill, layers, collapse, data, environment; and the checkpoint that holds it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from mediafm.data.manifest import TrainingManifest
+from mediafm.data.split import Split
+from mediafm.errors import TrainingError
+from mediafm.model.mediafm import num_parameters
+from mediafm.train.checkpoint import Checkpoint, make_checkpoint
+from mediafm.train.evaluation import FUSED_VIEW
+from mediafm.train.layers import LayerTable, choose_layers
+from mediafm.train.predictors import TrivialPredictors
+from mediafm.train.retrieval import retrieval
+from mediafm.train.skill import SkillMeter, fit_predictors
+from mediafm.train.trainer import Trainer
+from mediafm.types import Json
+
+MASK_SETS = ("random", "span")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollapseLimits:
+    """Below these, exported vectors count as collapsed (our choice).
+
+    min_rank_share: effective rank, as a share of the fused vectors' on the same titles.
+    min_spread: 1 - the squared length of their mean.
+    """
+
+    min_rank_share: float = 0.1
+    min_spread: float = 1e-3
+
+
+def finish(
+    trainer: Trainer,
+    manifest: TrainingManifest,
+    predictors: Mapping[str, TrivialPredictors],
+    facts: Mapping[str, Any],
+) -> Checkpoint:
+    """The checkpoint of the trainer's present weights, with its report: test skill, layers chosen on validation.
+
+    Raises:
+        TrainingError: the weights hold a number that is not finite.
+    """
+    _check_weights(trainer)
+    table = choose_layers(trainer.model, manifest, trainer.corpus)
+    report: dict[str, Json] = {
+        "run": dict(facts),
+        "preset": trainer.config.preset,
+        "num_parameters": num_parameters(trainer.model),
+        "data": manifest.summary(),
+        "manifest_sha256": manifest.sha256,
+        "skill": _skill(trainer, manifest, predictors),
+        "layers": table.as_json(),
+        "is_uncollapsed": is_uncollapsed(table),
+        "environment": environment(trainer.device),
+    }
+    return make_checkpoint(
+        trainer.model, table.export_layers, manifest.space, manifest.sha256, trainer.config.as_json(), report
+    )
+
+
+def is_uncollapsed(table: LayerTable, limits: CollapseLimits | None = None) -> bool:
+    """Whether the exported vectors still tell shots apart; True where no title was long enough to say."""
+    limits = limits or CollapseLimits()
+    exported, fused = table.row(table.export_layers), table.baseline("fused")
+    if exported is None or fused is None:
+        return True
+    has_rank = exported.effective_rank >= limits.min_rank_share * fused.effective_rank
+    return bool(has_rank and exported.spread >= limits.min_spread)
+
+
+def environment(device: torch.device) -> dict[str, Json]:
+    """What the run ran on, as far as it moves numbers; no host, no user."""
+    return {
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": device.type,
+        "num_threads": torch.get_num_threads(),
+    }
+
+
+def _skill(
+    trainer: Trainer, manifest: TrainingManifest, predictors: Mapping[str, TrivialPredictors]
+) -> dict[str, Json]:
+    """Skill on test under both mask sets, and retrieval under the random one."""
+    found: dict[str, Json] = {"split": "test", "is_within_title": manifest.is_within_title}
+    for mask_set in MASK_SETS:
+        fitted = predictors if mask_set == "random" else fit_predictors(manifest, trainer.corpus, mask_set)
+        meter = SkillMeter(manifest, trainer.corpus, fitted, Split.TEST, mask_set)
+        predicted = trainer.predict(meter.items)
+        losses = meter.losses(predicted)
+        skill = meter.report(losses, trainer.config.num_bootstrap, trainer.config.seed)
+        found[mask_set] = skill.as_json()
+        if mask_set == "random":
+            ranked = retrieval(meter.items, predicted, trainer.corpus, fitted[FUSED_VIEW])
+            found["retrieval"] = ranked.as_json() if ranked else None
+    return found
+
+
+def _check_weights(trainer: Trainer) -> None:
+    wrong = [name for name, tensor in trainer.model.state_dict().items() if not torch.isfinite(tensor).all()]
+    if wrong:
+        raise TrainingError(
+            f"{', '.join(wrong[:10])} not finite",
+            rule="a checkpoint's weights are finite",
+            where=f"step {trainer.step}",
+            remedy="Lower the learning rates.",
+        )
