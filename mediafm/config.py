@@ -65,6 +65,8 @@ class AudioSettings(Section):
     sample_rate_hz: Count = 16_000
     silence_dbfs: float = -60.0
     """A shot whose RMS level is below this has no sound."""
+    max_shot_seconds: Positive = 600.0
+    """Of a longer shot only the middle is read: bounds the memory that one shot's samples take."""
 
 
 class TimedTextSettings(Section):
@@ -120,6 +122,8 @@ class OrchestrationSettings(Section):
     titles_per_run: Count = 64
     max_concurrent_runs: Count = 2
     flush_every_titles: Count = 8
+    gpus_per_step: Annotated[int, Field(ge=0)] = 1
+    """GPUs that encoder and training steps ask Kubernetes for; other launchers ignore it."""
     experiment: str = "mediafm"
     registered_model: str = "mediafm"
 

@@ -39,17 +39,3 @@ class CutShot:
                 f"{[frame.frame_index for frame in self.frames]}",
                 rule="a shot keeps at least one frame, and only its own",
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassSummary:
-    """What one pass met.
-
-    num_decoded: frames of the picture, or samples of sound.
-    num_errors: packets that the decoder refused; it went on after each.
-    notes: sentences for people; empty if all went well.
-    """
-
-    num_decoded: int
-    num_errors: int
-    notes: tuple[str, ...]

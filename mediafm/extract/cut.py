@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from mediafm.config import FrameSettings, MediaLimits
 from mediafm.errors import MediaError, UnusableMediaError
-from mediafm.extract.carriers import CutShot, PassSummary, StoredFrame
+from mediafm.extract.carriers import CutShot, StoredFrame
 from mediafm.media.decode import DecodedFrame, DecodeReport, FrameSource
 from mediafm.media.frame_choice import CANDIDATES_PER_FRAME, Candidate, FrameReservoir
-from mediafm.media.info import MediaInfo
+from mediafm.media.info import MediaInfo, PassSummary
 from mediafm.media.pictures import DisplayShape, encode_jpeg, small_frame_scaler, stored_frame_scaler
 from mediafm.shots.detector import ShotDetector, SmallFrame
 from mediafm.types import Shot, Span
@@ -102,7 +102,7 @@ class CutPass:
             self._settle(source.report.num_frames, writer)
             self._close(source.report.num_frames, end_seconds, writer)
             yield from self._written(0)
-            self.summary = _summary(source.report)
+            self.summary = _summary(source.report, self._info.video.num_frames)
 
     def _shown_seconds(self, frame: DecodedFrame) -> float:
         """How long a frame lasts if it is the last one."""
@@ -187,7 +187,7 @@ class CutPass:
         )
 
 
-def _summary(report: DecodeReport) -> PassSummary:
+def _summary(report: DecodeReport, num_promised: int) -> PassSummary:
     notes = []
     if report.stopped_early:
         notes.append(f"decoding stopped after {report.num_frames} frames: {report.stopped_early}")
@@ -195,4 +195,6 @@ def _summary(report: DecodeReport) -> PassSummary:
         notes.append(f"{report.num_errors} packets of the picture could not be decoded ({report.first_error})")
     if report.num_damaged_frames:
         notes.append(f"{report.num_damaged_frames} of {report.num_frames} frames are damaged")
+    if report.num_frames < num_promised:
+        notes.append(f"{num_promised} frames stand in the file, {report.num_frames} could be decoded")
     return PassSummary(num_decoded=report.num_frames, num_errors=report.num_errors, notes=tuple(notes))

@@ -123,6 +123,7 @@ class FrameSource:
                 stream = container.streams[self._video.index]
                 assert isinstance(stream, AvVideoStream)
                 stream.thread_type = "AUTO"
+                self._decoder = stream.codec_context
                 self._decode(container, stream)
             self._put(None)
         except MemoryError:
@@ -132,27 +133,50 @@ class FrameSource:
 
     def _decode(self, container: av.container.InputContainer, stream: AvVideoStream) -> None:
         batch: list[VideoFrame] = []
+        for packet in self._packets(container, stream):
+            batch += self._frames(packet)
+            if len(batch) >= FRAMES_PER_BATCH:
+                if self._is_stopped.is_set():
+                    return
+                self._put(batch)
+                batch = []
+        if batch:
+            self._put(batch)
+
+    def _packets(
+        self, container: av.container.InputContainer, stream: AvVideoStream
+    ) -> Iterator[av.Packet[AvVideoStream] | None]:
+        """The stream's packets, then None. A last packet that is cut off is left out: PyAV stops at its error and
+        would lose the good frames that the decoder's threads still hold."""
+        held: av.Packet[AvVideoStream] | None = None
         try:
             for packet in container.demux(stream):
-                try:
-                    batch += packet.decode()
-                except MemoryError:
-                    raise
-                except av.error.EOFError:
+                if not packet.size:
                     continue
-                except av.error.FFmpegError as error:
-                    self.report.count(error)
-                if len(batch) >= FRAMES_PER_BATCH:
-                    if self._is_stopped.is_set():
-                        return
-                    self._put(batch)
-                    batch = []
+                if held is not None:
+                    yield held
+                held = packet
         except MemoryError:
             raise
         except av.error.FFmpegError as error:
             self.report.stopped_early = str(error.strerror or error)
-        if batch:
-            self._put(batch)
+        if held is not None and held.is_corrupt:
+            self.report.num_errors += 1
+            self.report.first_error = self.report.first_error or "the last packet is cut off"
+        elif held is not None:
+            yield held
+        yield None
+
+    def _frames(self, packet: av.Packet[AvVideoStream] | None) -> list[VideoFrame]:
+        try:
+            return self._decoder.decode(packet)
+        except MemoryError:
+            raise
+        except av.error.EOFError:
+            return []
+        except av.error.FFmpegError as error:
+            self.report.count(error)
+            return []
 
     def _put(self, item: list[VideoFrame] | BaseException | None) -> None:
         while not self._is_stopped.is_set():

@@ -79,6 +79,20 @@ class SubtitleStream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassSummary:
+    """What one pass met.
+
+    num_decoded: frames of the picture, or samples of sound.
+    num_errors: packets that the decoder refused; it went on after each.
+    notes: sentences for people; empty if all went well.
+    """
+
+    num_decoded: int
+    num_errors: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
     """All that a title's file says of itself, taken at its first full read.
 
