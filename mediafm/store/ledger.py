@@ -19,9 +19,8 @@ import pyarrow.parquet as pq
 from mediafm.errors import StoreError
 from mediafm.lineage.records import LEDGER_SCHEMA, LedgerRecord, RunInfo
 from mediafm.store.files import Files, storage_error
+from mediafm.store.ledger_files import LEDGER_FOLDER
 from mediafm.store.store import Store
-
-LEDGER_FOLDER = "ledger"
 
 
 class LedgerWriter:

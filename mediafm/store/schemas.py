@@ -73,6 +73,22 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 }
 """Vectors stand here as they rest (see `mediafm.store.vectors`); in memory they are fixed-size lists."""
 
+MANIFEST_TITLES = pa.schema(
+    [
+        ("manifest_sha256", pa.string()),
+        ("title_id", pa.string()),
+        ("group_id", pa.string()),
+        ("split", pa.string()),
+        ("media_sha256", pa.string()),
+        ("fused_fingerprint", pa.string()),
+        ("fused_key", pa.string()),
+        ("metadata_fingerprint", pa.string()),
+        ("metadata_key", pa.string()),
+        ("num_shots", pa.int32()),
+    ]
+)
+"""What `store/manifests/<sha256>/titles.parquet` says of each title, with the manifest's sha256 from its place."""
+
 
 def check_schema(table: str, schema: pa.Schema) -> None:
     """Compare the columns of a value with those of its table; vectors may be float16 or float32 of any width.

@@ -1,0 +1,135 @@
+"""What is current: the SQL, generated from the graph of tables.
+
+A title's newest raw record is the one of the highest generation. Every other value is current if it is done, if it was
+made by the pointed-to producer, and if each of its inputs is the title's present one: facets those of the newest raw
+record, parents the current values of their tables. Time decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mediafm.lineage.tables import TABLES
+
+CONTEXTUAL = tuple(name for name, spec in TABLES.items() if spec.asset == "contextual_embeddings")
+"""The tables that the pointer `serving` decides on."""
+
+NEWEST_FIRST = "generation DESC, (state = 'ok') DESC, fingerprint DESC, sha256 DESC, run_id DESC"
+"""Among rows of one title's raw record."""
+_SAME_VALUE = "r.generation DESC, r.sha256 DESC, r.run_id DESC"
+"""Among rows of one value: they agree but for who recorded them."""
+_WORST_FIRST = "r.generation DESC, (r.state = 'quarantined') DESC, (r.state = 'failed') DESC, r.reason, r.run_id"
+"""Among setbacks of one value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which producers count.
+
+    configured: the configured producer_id of each table up to the fused vectors.
+    serving: producer ids of the contextual tables and of the space that they read; None before the first checkpoint.
+    """
+
+    configured: Mapping[str, str]
+    serving: Mapping[str, str] | None = None
+
+    def expected(self) -> dict[str, str]:
+        """Each table that a title should have now, with its producer_id, in the order of the graph."""
+        serving = self.serving or {}
+        return {
+            table: (serving if table in CONTEXTUAL else self.configured)[table]
+            for table in TABLES
+            if table != "titles" and table in (serving if table in CONTEXTUAL else self.configured)
+        }
+
+    def producer_ids(self) -> list[str]:
+        return sorted({*self.configured.values(), *(self.serving or {}).values()})
+
+
+def chain_sql(choice: Choice, rows: str, newest: str) -> tuple[str, str]:
+    """Two queries over `rows` (done or not) and `newest` (one raw record a title).
+
+    Returns:
+        The current rows of all tables; and for each title and expected table without a current row the setback, if any,
+        that concerns the title's present inputs.
+    """
+    steps: dict[str, str] = {"c_titles": f"SELECT * FROM {newest} WHERE state = 'ok'"}
+    served = choice.serving or {}
+    for table in choice.expected():
+        _add_step(steps, rows, table, served if table in CONTEXTUAL else choice.configured, choice.configured)
+    names = {table: _step_name(table, served, choice.configured) for table in choice.expected() if table in CONTEXTUAL}
+    names = {table: names.get(table, f"c_{table}") for table in choice.expected()}
+    with_steps = "WITH " + ",\n".join(f"{name} AS MATERIALIZED ({query})" for name, query in steps.items())
+    current = "\nUNION ALL\n".join(f"SELECT * FROM {name}" for name in ("c_titles", *names.values()))
+    return f"{with_steps}\n{current}", f"{with_steps}\n{_setbacks(choice, rows, names, steps)}"
+
+
+def _add_step(
+    steps: dict[str, str], rows: str, table: str, producers: Mapping[str, str], configured: Mapping[str, str]
+) -> str:
+    """The name of the query of `table`'s current rows under `producers`, added after those that it reads."""
+    name = _step_name(table, producers, configured)
+    if name in steps:
+        return name
+    if table not in producers:
+        steps[name] = f"SELECT * FROM {rows} WHERE false"
+        return name
+    parents = {parent: _add_step(steps, rows, parent, producers, configured) for parent in TABLES[table].parents}
+    conditions = [f"r.table_name = {quoted(table)}", "r.state = 'ok'", f"r.producer_id = {quoted(producers[table])}"]
+    conditions += _same_inputs(table, parents)
+    steps[name] = (
+        f"SELECT r.* FROM {rows} r {_joins(parents)} WHERE {' AND '.join(conditions)} "
+        f"QUALIFY row_number() OVER (PARTITION BY r.title_id ORDER BY {_SAME_VALUE}) = 1"
+    )
+    return name
+
+
+def _setbacks(choice: Choice, rows: str, names: Mapping[str, str], steps: Mapping[str, str]) -> str:
+    """Rows that are not ok, of the present inputs as far as the row names them, where there is no current row."""
+    queries = [f"SELECT * FROM {rows} WHERE false"]
+    for table, producer_id in choice.expected().items():
+        under = (choice.serving or {}) if table in CONTEXTUAL else choice.configured
+        parents = {parent: _step_name(parent, under, choice.configured) for parent in TABLES[table].parents}
+        conditions = [f"r.table_name = {quoted(table)}", "r.state <> 'ok'", f"r.producer_id = {quoted(producer_id)}"]
+        conditions += [
+            f"coalesce({same}, {_input(name)} IS NULL)"
+            for name, same in zip((*TABLES[table].facets, *parents), _same_inputs(table, parents), strict=True)
+        ]
+        conditions.append(f"r.title_id NOT IN (SELECT title_id FROM {names[table]})")
+        queries.append(
+            f"SELECT r.* FROM {rows} r {_joins(parents, kind='LEFT JOIN')} WHERE {' AND '.join(conditions)} "
+            f"QUALIFY row_number() OVER (PARTITION BY r.title_id ORDER BY {_WORST_FIRST}) = 1"
+        )
+    return "\nUNION ALL\n".join(queries)
+
+
+def _step_name(table: str, producers: Mapping[str, str], configured: Mapping[str, str]) -> str:
+    """`c_<table>`, or `s_<table>` where the serving space differs from the configured one in it or above it."""
+    return f"c_{table}" if table not in CONTEXTUAL and _agree(table, producers, configured) else f"s_{table}"
+
+
+def _agree(table: str, first: Mapping[str, str], second: Mapping[str, str]) -> bool:
+    return first.get(table) == second.get(table) and all(
+        _agree(parent, first, second) for parent in TABLES[table].parents
+    )
+
+
+def _joins(parents: Mapping[str, str], kind: str = "JOIN") -> str:
+    return "JOIN c_titles t ON t.title_id = r.title_id " + " ".join(
+        f"{kind} {step} p_{table} ON p_{table}.title_id = r.title_id" for table, step in parents.items()
+    )
+
+
+def _same_inputs(table: str, parents: Mapping[str, str]) -> list[str]:
+    facets = [f"{_input(name)} = t.facets[{quoted(name)}]" for name in TABLES[table].facets]
+    return facets + [f"{_input(name)} = p_{name}.fingerprint" for name in parents]
+
+
+def _input(name: str) -> str:
+    return f"r.inputs[{quoted(name)}]"
+
+
+def quoted(text: str) -> str:
+    """`text` as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,103 @@
+"""DuckDB as the store uses it: in memory, without extensions, and with the ledger as a list of Parquet files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from mediafm.lineage.records import LEDGER_SCHEMA
+from mediafm.store.store import Store
+
+_PATTERN_LETTERS = re.compile(r"[*?\[]")
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoload_known_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+}
+
+
+@contextmanager
+def open_duckdb(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A fresh in-memory database that loads nothing, closed at the end."""
+    connection = new_duckdb(store)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def new_duckdb(store: Store) -> duckdb.DuckDBPyConnection:
+    """A fresh in-memory database that loads nothing; what does not fit into memory goes to the root's cache."""
+    connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
+    connection.execute("SET temp_directory = $folder", {"folder": str(store.root / "cache" / "duckdb")})
+    return connection
+
+
+def read_ledger(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    keys: Sequence[str],
+    clauses: str = "",
+    parameters: Mapping[str, object] | None = None,
+) -> pa.Table:
+    """Rows of the ledger's files `keys` as `LEDGER_SCHEMA`; `clauses` is SQL of ours after FROM, with `parameters`."""
+    if not keys:
+        return LEDGER_SCHEMA.empty_table()
+    columns = ", ".join(LEDGER_SCHEMA.names)
+    query = f"SELECT {columns} FROM read_parquet($paths, union_by_name = true) {clauses}"
+    found = connection.sql(query, params={"paths": paths(store, keys), **(parameters or {})})
+    return found.to_arrow_table().cast(LEDGER_SCHEMA)
+
+
+def paths(store: Store, keys: Iterable[str]) -> list[str]:
+    """What DuckDB is told to read for `keys`: it takes every path for a pattern."""
+    return [_PATTERN_LETTERS.sub(r"[\g<0>]", f"{store.root}/{key}") for key in keys]
+
+
+def make_view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    schema: pa.Schema,
+    found: Sequence[str],
+    columns: str,
+    options: str,
+) -> None:
+    """A view over Parquet files; without files, an empty one with the columns of `schema`.
+
+    Args:
+        schema: the columns as they rest; `title_id` is put before them where it is not among them.
+        found: paths as `paths` gives them.
+        columns: SQL of ours after SELECT.
+        options: further arguments of `read_parquet`.
+    """
+    if found:
+        connection.execute(f"SET VARIABLE files_{name} = $found", {"found": list(found)})
+        query = f"SELECT {columns} FROM read_parquet(getvariable('files_{name}'), {options})"
+    else:
+        kinds = {"title_id": "VARCHAR", **{field.name: sql_type(field.type) for field in schema}}
+        query = f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in kinds.items())} WHERE false"
+    connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type that the store uses."""
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return "FLOAT[]"
+    return _SQL_TYPES[str(kind)]
+
+
+_SQL_TYPES = {
+    "string": "VARCHAR",
+    "binary": "BLOB",
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "timestamp[us]": "TIMESTAMP",
+    "map<string, string>": "MAP(VARCHAR, VARCHAR)",
+}

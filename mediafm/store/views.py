@@ -1,0 +1,169 @@
+"""The store as SQL: an in-memory DuckDB whose views read the Parquet files of the current values.
+
+A connection is a snapshot: it sees the ledger and the pointers as they stood when it was opened. Nothing is copied but
+the index; vectors and pictures are read from the files that a query touches, and a condition on `title_id` opens that
+title's file only.
+
+    ledger             every record that was ever written (column `table_name`: `table` is a word of SQL)
+    current            exactly one row for each table and title that has a current value
+    title_status       one row for each title: state, reason, step, shots, duration, coverage
+    titles shots frames cues <modality>_embeddings fused_embeddings metadata_embeddings contextual_embeddings
+    title_embeddings   the current values, each with its title_id; vectors as FLOAT[width]
+    manifest_titles    which titles each training manifest covers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from mediafm.lineage.records import LEDGER_SCHEMA, LedgerRecord
+from mediafm.lineage.tables import TABLES
+from mediafm.store.current import NEWEST_FIRST, Choice, chain_sql, quoted
+from mediafm.store.ledger_files import LEDGER_FOLDER, ledger_keys
+from mediafm.store.parquet import open_parquet
+from mediafm.store.pointers import PRODUCERS, SERVING, Pointers
+from mediafm.store.schemas import MANIFEST_TITLES, SCHEMAS
+from mediafm.store.sql import make_view, new_duckdb, open_duckdb, paths, read_ledger
+from mediafm.store.status import STATUS_VIEW
+from mediafm.store.store import STORE_FOLDER, Store
+from mediafm.store.vectors import LIST_SIZE_KEY
+
+VIEW_NAMES = {"spans": "shots"}
+"""Views that are not called like their table."""
+
+_INDEX_COLUMNS = ", ".join(name for name in LEDGER_SCHEMA.names if name != "producer")
+
+
+def pointed(store: Store) -> Choice:
+    """The producers that the pointers name now."""
+    pointers = Pointers(store)
+    configured, serving = pointers.read(PRODUCERS), pointers.read(SERVING)
+    served = serving.value["producers"] if serving else None
+    return Choice(
+        configured={} if configured is None else {table: str(item) for table, item in configured.value.items()},
+        serving={table: str(item) for table, item in served.items()} if isinstance(served, dict) else None,
+    )
+
+
+def connect(
+    store: Store, title_ids: Sequence[str] | None = None, choice: Choice | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open the views over the store as it stands now. The caller closes the connection.
+
+    It loads no extension and reads no file but the store's tables and the ledger, whatever it is asked.
+
+    Args:
+        title_ids: the titles to look at; all unless given. The fewer, the quicker.
+        choice: whose values are current; what the pointers say unless given.
+
+    Raises:
+        StoreError: the root cannot be read.
+    """
+    connection = new_duckdb(store)
+    try:
+        _make_ledger(connection, store)
+        _make_index(connection, title_ids, choice or pointed(store))
+        for table in TABLES:
+            _make_table_view(connection, store, table)
+        _make_manifest_view(connection, store)
+        _lock(connection, store)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def newest_rows(store: Store, table: str, title_ids: Sequence[str] | None = None) -> list[LedgerRecord]:
+    """For each title its row of the highest generation in `table`, whatever its state; by title id."""
+    clause = (
+        "WHERE table_name = $table AND ($titles IS NULL OR list_contains($titles, title_id)) "
+        f"QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY {NEWEST_FIRST}) = 1 ORDER BY title_id"
+    )
+    return _records(store, clause, {"table": table, "titles": title_ids})
+
+
+def records(store: Store, tables: Sequence[str], title_ids: Sequence[str] | None = None) -> list[LedgerRecord]:
+    """All rows of these tables and titles, ordered by title, table, generation and fingerprint."""
+    clause = (
+        "WHERE list_contains($tables, table_name) AND ($titles IS NULL OR list_contains($titles, title_id)) "
+        "ORDER BY title_id, table_name, generation, fingerprint, recorded_at"
+    )
+    return _records(store, clause, {"tables": list(tables), "titles": title_ids})
+
+
+def _records(store: Store, clause: str, parameters: dict[str, object]) -> list[LedgerRecord]:
+    with open_duckdb(store) as connection:
+        rows = read_ledger(connection, store, ledger_keys(store.files), clause, parameters)
+    return [LedgerRecord.from_row(row) for row in rows.to_pylist()]
+
+
+def _make_ledger(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    found = paths(store, ledger_keys(store.files))
+    make_view(connection, "ledger", LEDGER_SCHEMA, found, "*", "union_by_name = true")
+
+
+def _make_index(connection: duckdb.DuckDBPyConnection, title_ids: Sequence[str] | None, choice: Choice) -> None:
+    connection.execute(
+        f"CREATE TEMP TABLE _rows AS SELECT {_INDEX_COLUMNS} FROM ledger WHERE title_id <> '' "
+        "AND (table_name = 'titles' OR list_contains($producers, producer_id)) "
+        "AND ($titles IS NULL OR list_contains($titles, title_id))",
+        {"producers": choice.producer_ids(), "titles": None if title_ids is None else list(title_ids)},
+    )
+    connection.execute(
+        "CREATE TEMP TABLE _newest AS SELECT * FROM _rows WHERE table_name = 'titles' "
+        f"QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY {NEWEST_FIRST}) = 1"
+    )
+    current, setbacks = chain_sql(choice, "_rows", "_newest")
+    connection.execute(f"CREATE TEMP TABLE current AS {current}")
+    connection.execute(f"CREATE TEMP TABLE _setbacks AS {setbacks}")
+    connection.execute("DROP TABLE _rows")
+    connection.execute("CREATE TEMP TABLE _expected (position INTEGER, table_name VARCHAR, asset VARCHAR)")
+    order = list(TABLES)
+    connection.executemany(
+        "INSERT INTO _expected VALUES (?, ?, ?)",
+        [(order.index(table), table, TABLES[table].asset) for table in ("titles", *choice.expected())],
+    )
+    connection.execute(f"CREATE TEMP VIEW title_status AS {STATUS_VIEW}")
+
+
+def _make_table_view(connection: duckdb.DuckDBPyConnection, store: Store, table: str) -> None:
+    keys = [
+        row[0]
+        for row in connection.execute(
+            "SELECT object_key FROM current WHERE table_name = ? AND object_key <> '' ORDER BY title_id", [table]
+        ).fetchall()
+    ]
+    width = _vector_width(store, keys) if "vector" in SCHEMAS[table].names else 0
+    hidden = "filename, title_id" if table == "titles" else "filename"
+    columns = f"split_part(filename, '/', -2) AS title_id, * EXCLUDE ({hidden})"
+    if width:
+        columns += f" REPLACE (vector::FLOAT[{width}] AS vector)"
+    make_view(connection, VIEW_NAMES.get(table, table), SCHEMAS[table], paths(store, keys), columns, "filename = true")
+
+
+def _vector_width(store: Store, keys: Sequence[str]) -> int:
+    """How wide the vectors of these files are, which one producer made; 0 if there is no file."""
+    for key in keys:
+        if store.files.exists(key):
+            field = open_parquet(store.files.local_path(key), key).schema_arrow.field("vector")
+            return int(field.metadata[LIST_SIZE_KEY])
+    return 0
+
+
+def _make_manifest_view(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    rows = connection.execute("SELECT DISTINCT fingerprint FROM ledger WHERE table_name = 'manifests'").fetchall()
+    keys = [f"{STORE_FOLDER}/manifests/{row[0]}/titles.parquet" for row in sorted(rows)]
+    found = paths(store, (key for key in keys if store.files.exists(key)))
+    columns = "split_part(filename, '/', -2) AS manifest_sha256, " + ", ".join(MANIFEST_TITLES.names[1:])
+    make_view(connection, "manifest_titles", MANIFEST_TITLES, found, columns, "filename = true")
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """From here on nothing but the tables and the ledger can be read, and no setting can be changed."""
+    keys = [f"{LEDGER_FOLDER}/", *(f"{STORE_FOLDER}/{table}/" for table in (*TABLES, "manifests"))]
+    folders = sorted({*paths(store, keys), *(f"{store.root}/{key}" for key in keys)})
+    connection.execute(f"SET allowed_directories = [{', '.join(map(quoted, folders))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
