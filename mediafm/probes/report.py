@@ -9,6 +9,7 @@ from mediafm.catalog.title import Problem
 from mediafm.types import Json
 
 MAX_DROPPED_IN_TEXT = 10
+NOT_ABOVE_CHANCE = " †"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +98,8 @@ class ProbeReport:
                 "",
                 *_table_lines(["task", "measure", "difference", "value"], map(_difference_cells, self.differences)),
             ]
-        lines += [""] + [f"- not measured: {problem.where}: {problem.sentence}" for problem in self.not_measured]
+        lines += ["", "Bold: the best of a line. †: not above chance. Intervals: 95 %, over groups of titles."]
+        lines += [f"- not measured: {problem.where}: {problem.sentence}" for problem in self.not_measured]
         lines += [f"- dropped: {problem.where}: {problem.sentence}" for problem in self.dropped[:MAX_DROPPED_IN_TEXT]]
         if len(self.dropped) > MAX_DROPPED_IN_TEXT:
             lines.append(f"- and {len(self.dropped) - MAX_DROPPED_IN_TEXT} more dropped")
@@ -114,7 +116,7 @@ def _task_cells(rows: list[ProbeRow]) -> list[str]:
 def _value_cell(row: ProbeRow, is_best: bool) -> str:
     value = f"**{row.value:.3f}**" if is_best else f"{row.value:.3f}"
     ends = "no interval" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
-    return f"{value} ({ends}){'' if row.is_above_chance else ' = chance'}"
+    return f"{value} ({ends}){'' if row.is_above_chance else NOT_ABOVE_CHANCE}"
 
 
 def _difference_cells(row: ProbeDifference) -> list[str]:
