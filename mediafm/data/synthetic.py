@@ -1,8 +1,8 @@
 """Synthetic sequences: titles made of scenes, drawn as vectors. For tests and benchmarks; no media, no encoder.
 
-A title draws a few scenes that recur; a run of shots shares a scene; each modality sees the scene through its own random
-map, plus noise of its own and a style that the title keeps. So neighbours are alike, the title's mean tells something,
-and another modality or a return to a scene tells more. Our choice of a generator; nothing is claimed about real films.
+A title draws a few scenes that recur; a run of shots shares a scene; each modality sees the scene through its own
+random map, plus noise of its own and a style that the title keeps. So neighbours are alike, the title's mean tells
+something, and another modality or a return to a scene tells more. Our choice of a generator; nothing is claimed about real films.
 """
 
 from __future__ import annotations

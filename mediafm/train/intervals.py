@@ -14,8 +14,7 @@ def resampled_counts(num_groups: int, num_bootstrap: int, seed: int) -> NDArray[
     """[num_bootstrap, num_groups]: how often each resample drew each group."""
     rng = np.random.default_rng(seed)
     share = np.full(num_groups, 1.0 / num_groups)
-    drawn = rng.multinomial(num_groups, share, num_bootstrap)
-    return np.asarray(drawn, dtype=np.float64)
+    return rng.multinomial(num_groups, share, num_bootstrap).astype(np.float64)
 
 
 def resampled_means(means_G: NDArray[np.float64], counts_RG: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -23,7 +22,9 @@ def resampled_means(means_G: NDArray[np.float64], counts_RG: NDArray[np.float64]
     is_there = np.isfinite(means_G)
     total = counts_RG[:, is_there] @ means_G[is_there]
     weight = counts_RG[:, is_there].sum(axis=1)
-    return np.divide(total, weight, out=np.full(len(counts_RG), np.nan), where=weight > 0)
+    means = np.full(len(counts_RG), np.nan)
+    means[weight > 0] = total[weight > 0] / weight[weight > 0]
+    return means
 
 
 def interval(values_R: NDArray[np.float64]) -> tuple[float, float] | None:
