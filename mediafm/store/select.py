@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,10 @@ import duckdb
 from mediafm.errors import ConfigError
 from mediafm.store.store import Store
 from mediafm.store.views import connect
+
+TABLE_FUNCTIONS = ("range", "generate_series", "unnest", "json_each", "json_tree", "duckdb_views", "duckdb_columns")
+"""All that a query may call in FROM; the files are reached through the views alone."""
+_QUERY_NODES = ("SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +52,49 @@ def execute_select(store: Store, sql: str, max_rows: int | None = None) -> Selec
     return Selected(columns, rows)
 
 
-def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """`sql` itself, once it is known to be one SELECT that only reads.
+
+    DuckDB 2.0 calls `WITH x AS (COPY … TO 'file') SELECT …` a SELECT as well, and some table functions have effects:
+    so the parsed tree is looked through before anything is bound.
+    """
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
         raise ConfigError(str(error).strip(), rule="a query is SQL", where="SQL") from error
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
+    kinds = [statement.type.name for statement in statements]
+    if kinds != ["SELECT"]:
         raise ConfigError(
-            f"{kinds}", rule="a query is exactly one SELECT", where="SQL", remedy="Send one SELECT and nothing else."
+            ", ".join(kinds) or "nothing",
+            rule="a query is exactly one SELECT",
+            where="SQL",
+            remedy="Send one SELECT and nothing else.",
         )
-    return statements[0]
+    found = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": statements[0].query}).fetchall()
+    tree = json.loads(found[0][0])
+    odd = [tree["error_message"]] if tree["error"] else sorted(set(_refused(tree)))
+    if odd:
+        raise ConfigError(
+            ", ".join(odd),
+            rule=f"a query is exactly one SELECT over the views and the table functions {', '.join(TABLE_FUNCTIONS)}",
+            where="SQL",
+            remedy="Read the store through its views.",
+        )
+    return sql
+
+
+def _refused(tree: object) -> Iterator[str]:
+    """The parts of a parsed query that do more than read the views."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            waiting.extend(node.values())
+            if "cte_map" in node and node.get("type") not in _QUERY_NODES:
+                yield str(node.get("type"))
+            if node.get("type") == "TABLE_FUNCTION":
+                name = str(node["function"].get("function_name")).lower()
+                if name not in TABLE_FUNCTIONS:
+                    yield f"the table function {name}"
+        elif isinstance(node, list):
+            waiting.extend(node)
