@@ -85,7 +85,7 @@ def draw_scenes(
     rises = [energy - before for energy, before in zip(energies, [0.5, *energies[:-1]], strict=True)]
     worthy = _clip_worthy(rng, rises)
     cast = [_draw_cast(rng, cast_size) for _ in range(num_scenes)]
-    scenes = []
+    scenes: list[Scene] = []
     for index in range(num_scenes):
         topics = tuple(topic for topic in TOPICS if rng.random() < TOPIC_SHARE)
         scenes.append(

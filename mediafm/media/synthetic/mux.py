@@ -14,10 +14,11 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from mediafm.errors import ConfigError
+from mediafm.media.synthetic.brush import Picture
+from mediafm.media.synthetic.dialogue import Line
 from mediafm.media.synthetic.draw import paint_title
-from mediafm.media.synthetic.places import Picture
-from mediafm.media.synthetic.script import Line, TitleScript
-from mediafm.media.synthetic.sound import title_sound
+from mediafm.media.synthetic.script import TitleScript
+from mediafm.media.synthetic.sound import scene_sound
 
 NEEDED_ENCODERS = ("libx264", "aac")
 AUDIO_BIT_RATE = 64_000
@@ -47,7 +48,7 @@ def write_media(path: Path, script: TitleScript) -> None:
                 _mux_lines_until(container, text, pending, (frame_index + 1) / script.settings.frames_per_second)
             if audio is not None and frame_index + 1 in scene_ends:
                 scene = script.scenes[scene_ends.index(frame_index + 1)]
-                num_samples = _mux_sound(container, audio, title_sound(script, scene), num_samples)
+                num_samples = _mux_sound(container, audio, scene_sound(script, scene), num_samples)
         container.mux(video.encode(None))
         if audio is not None:
             container.mux(audio.encode(None))
@@ -89,6 +90,7 @@ def _add_audio(container: OutputContainer, script: TitleScript) -> AudioStream:
 def _add_text(container: OutputContainer) -> SubtitleStream:
     """A SubRip track; PyAV has no encoder for it, and needs none: a packet is the cue's text."""
     stream = container.add_mux_stream("subrip", time_base=MILLISECOND)
+    assert isinstance(stream, SubtitleStream)
     stream.metadata["language"] = "eng"
     return stream
 

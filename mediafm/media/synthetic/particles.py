@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mediafm.media.synthetic.brush import Picture
 from mediafm.media.synthetic.characters import Colour
-from mediafm.media.synthetic.places import Picture
 
-MAX_COORDINATE_BITS = 3
-"""Sub-pixel bits of the drawn coordinates."""
+SUBPIXEL_BITS = 3
+"""Coordinates are drawn in units of 2 ** -SUBPIXEL_BITS px, so that slow things move smoothly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +100,14 @@ def _draw_one(
     radius_px: float,
     colour: Colour,
 ) -> None:
-    scale = 1 << MAX_COORDINATE_BITS
+    scale = 1 << SUBPIXEL_BITS
     x, y = round(centre[0] * scale), round(centre[1] * scale)
     if swarm.streak:
         start = (round((centre[0] - tail[0]) * scale), round((centre[1] - tail[1]) * scale))
-        cv2.line(picture, start, (x, y), colour, max(1, round(radius_px)), cv2.LINE_AA, MAX_COORDINATE_BITS)
+        cv2.line(picture, start, (x, y), colour, max(1, round(radius_px)), cv2.LINE_AA, SUBPIXEL_BITS)
     elif swarm.is_heart:
         corners = np.round((_HEART * radius_px + centre) * scale).astype(np.int32)
-        cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, MAX_COORDINATE_BITS)
+        cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, SUBPIXEL_BITS)
     else:
         thickness = max(1, round(radius_px / 6)) if swarm.is_ring else -1
-        cv2.circle(picture, (x, y), round(radius_px * scale), colour, thickness, cv2.LINE_AA, MAX_COORDINATE_BITS)
+        cv2.circle(picture, (x, y), round(radius_px * scale), colour, thickness, cv2.LINE_AA, SUBPIXEL_BITS)

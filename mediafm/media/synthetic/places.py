@@ -1,81 +1,23 @@
-"""Where scenes happen: ten places, drawn once per title and lighting, larger than the picture so that a camera can move.
+"""Where scenes happen: ten places, painted larger than the picture so that a camera can move.
 
-A place looks the same in every scene of a title that comes back to it, but for the lighting. Pictures are blue, green,
-red, uint8, `[height, width, 3]`.
+A place looks the same in every scene of a title that comes back to it, but for the lighting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from mediafm.media.synthetic.brush import Brush, Picture, lighter
 from mediafm.media.synthetic.characters import Colour
 
-Picture = NDArray[np.uint8]
-
-LIGHT_GAINS: Mapping[str, Colour | tuple[float, float, float]] = {
+LIGHT_GAINS: Mapping[str, tuple[float, float, float]] = {
     "day": (1.0, 1.0, 1.0),
     "dusk": (0.72, 0.74, 1.02),
     "night": (0.62, 0.44, 0.36),
 }
 """What the lighting leaves of blue, green and red."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Brush:
-    """A canvas, the numbers that make this title's place its own, and the lighting."""
-
-    canvas: Picture
-    rng: np.random.Generator
-    lighting: str
-
-    @property
-    def width(self) -> int:
-        return int(self.canvas.shape[1])
-
-    @property
-    def height(self) -> int:
-        return int(self.canvas.shape[0])
-
-    def sky(self, top: Colour, bottom: Colour, until: float = 1.0) -> None:
-        """A vertical gradient from the top down to `until` of the height."""
-        rows = max(1, int(self.height * until))
-        share = np.linspace(0.0, 1.0, rows)[:, None, None]
-        colours = np.asarray(top, np.float64) * (1 - share) + np.asarray(bottom, np.float64) * share
-        self.canvas[:rows] = colours.astype(np.uint8)
-
-    def ridge(self, base: float, roughness: float, colour: Colour, num_waves: int = 5) -> None:
-        """A hill line at `base` of the height, filled to the bottom."""
-        x = np.linspace(0.0, 1.0, 160)
-        y = np.full_like(x, base)
-        for wave in range(1, num_waves + 1):
-            phase, strength = self.rng.random(2)
-            y += roughness / wave * (strength + 0.3) * np.sin(2 * np.pi * (wave * x * 1.3 + phase))
-        self.polygon([*zip(x, y, strict=True), (1.0, 1.0), (0.0, 1.0)], colour)
-
-    def polygon(self, points: list[tuple[float, float]], colour: Colour) -> None:
-        corners = np.asarray([(x * self.width, y * self.height) for x, y in points])
-        cv2.fillPoly(self.canvas, [np.round(corners * 8).astype(np.int32)], colour, cv2.LINE_AA, shift=3)
-
-    def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-        self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
-
-    def disc(self, x: float, y: float, radius: float, colour: Colour, flatness: float = 1.0) -> None:
-        """An ellipse; `radius` is a share of the height, `flatness` its height over its width."""
-        axes = (max(1, round(radius * self.height)), max(1, round(radius * flatness * self.height)))
-        centre = (round(x * self.width), round(y * self.height))
-        cv2.ellipse(self.canvas, centre, axes, 0, 0, 360, colour, -1, cv2.LINE_AA)
-
-    def line(self, x0: float, y0: float, x1: float, y1: float, colour: Colour, thickness: float = 0.006) -> None:
-        ends = [(round(x * self.width), round(y * self.height)) for x, y in ((x0, y0), (x1, y1))]
-        cv2.line(self.canvas, *ends, colour, max(1, round(thickness * self.height)), cv2.LINE_AA)
-
-    def uniform(self, low: float, high: float) -> float:
-        return float(self.rng.uniform(low, high))
 
 
 def draw_place(place: str, lighting: str, rng: np.random.Generator, width_px: int, height_px: int) -> Picture:
@@ -122,7 +64,7 @@ def _pine(brush: Brush, x: float, foot: float, size: float, shade: Colour) -> No
     brush.box(x - 0.006, foot - 0.1 * size, x + 0.006, foot, (45, 70, 95))
     for level in range(3):
         bottom, reach = foot - size * (0.12 + 0.26 * level), size * (0.17 - 0.04 * level)
-        dark: Colour = (max(0, shade[0] - 22), max(0, shade[1] - 22), max(0, shade[2] - 22))
+        dark = lighter(shade, -22)
         brush.polygon([(x - reach, bottom), (x, bottom - 0.4 * size), (x + reach, bottom)], dark)
 
 
@@ -156,10 +98,10 @@ def _city_lights(brush: Brush) -> None:
 
 
 def _room(brush: Brush) -> None:
-    wall = tuple(int(v) for v in brush.rng.integers(120, 220, 3))
+    wall = brush.any_colour(120, 220)
     brush.canvas[:] = wall
     for stripe in range(0, 24, 2):
-        brush.box(stripe / 24, 0.0, (stripe + 1) / 24, 0.76, tuple(min(255, v + 12) for v in wall))  # type: ignore[arg-type]
+        brush.box(stripe / 24, 0.0, (stripe + 1) / 24, 0.76, lighter(wall, 12))
     brush.box(0.0, 0.76, 1.0, 1.0, (70, 105, 150))
     for board in range(9):
         brush.line(board / 9 + 0.02, 0.76, board / 9 - 0.06, 1.0, (50, 80, 120), 0.004)
@@ -171,9 +113,9 @@ def _room(brush: Brush) -> None:
     brush.box(shelf, 0.2, shelf + 0.2, 0.76, (40, 65, 100))
     for row in range(3):
         for book in range(9):
-            colour = tuple(int(v) for v in brush.rng.integers(50, 230, 3))
+            colour = brush.any_colour(50, 230)
             x, y = shelf + 0.015 + 0.019 * book, 0.36 + 0.17 * row
-            brush.box(x, y - brush.uniform(0.08, 0.13), x + 0.015, y, colour)  # type: ignore[arg-type]
+            brush.box(x, y - brush.uniform(0.08, 0.13), x + 0.015, y, colour)
     brush.disc(0.5, 0.92, 0.3, (90, 70, 160), 0.18)
 
 
@@ -248,10 +190,9 @@ def _cafe(brush: Brush) -> None:
             brush.box(left, row * 0.11, left + 0.07, row * 0.11 + 0.1, (85 + shade, 110 + shade, 175 + shade))
     for stripe in range(14):
         colour: Colour = (235, 240, 245) if stripe % 2 else (70, 60, 190)
-        brush.polygon(
-            [(stripe / 14, 0.0), ((stripe + 1) / 14, 0.0), ((stripe + 1) / 14, 0.15), (stripe / 14 + 0.036, 0.2), (stripe / 14, 0.15)],
-            colour,
-        )  # fmt: skip
+        left, right = stripe / 14, (stripe + 1) / 14
+        edge = [(right, 0.15), ((left + right) / 2, 0.2), (left, 0.15)]
+        brush.polygon([(left, 0.0), (right, 0.0), *edge], colour)
     board = brush.uniform(0.08, 0.65)
     brush.box(board, 0.28, board + 0.25, 0.55, (45, 60, 50))
     for row in range(4):
@@ -271,9 +212,9 @@ def _space(brush: Brush) -> None:
     for _ in range(170):
         shine = int(brush.rng.integers(120, 255))
         brush.disc(brush.uniform(0, 1), brush.uniform(0, 0.8), brush.uniform(0.001, 0.006), (shine, shine, shine))
-    x, tone = brush.uniform(0.2, 0.8), tuple(int(v) for v in brush.rng.integers(90, 240, 3))
-    brush.disc(x, 0.3, 0.2, tone)  # type: ignore[arg-type]
-    brush.disc(x + 0.02, 0.27, 0.155, tuple(min(255, v + 25) for v in tone))  # type: ignore[arg-type]
+    x, tone = brush.uniform(0.2, 0.8), brush.any_colour(90, 240)
+    brush.disc(x, 0.3, 0.2, tone)
+    brush.disc(x + 0.02, 0.27, 0.155, lighter(tone, 25))
     brush.disc(x, 0.31, 0.34, (200, 210, 220), 0.05)
     brush.ridge(0.8, 0.03, (125, 110, 120))
     for _ in range(9):

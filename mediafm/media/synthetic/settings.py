@@ -69,7 +69,7 @@ class SampleSettings:
                 ),
                 (not 1 <= self.frames_per_second <= 120, f"{self.frames_per_second} frames a second"),
                 (
-                    not (0 <= self.dissolve_share and 0 <= self.fade_share)
+                    not (self.dissolve_share >= 0 and self.fade_share >= 0)
                     or self.dissolve_share + self.fade_share > 1,
                     f"shares of {self.dissolve_share} and {self.fade_share} are no shares of one whole",
                 ),

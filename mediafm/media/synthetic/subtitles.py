@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from mediafm.media.synthetic.script import Line
+from mediafm.media.synthetic.dialogue import Line
+
+ASS_HEAD = """[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize
+Style: Default,Arial,20
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
 
 
 def write_timed_text(suffix: str, lines: Sequence[Line]) -> str:
@@ -31,7 +42,8 @@ def _vtt(lines: Sequence[Line]) -> str:
 
 def _ttml(lines: Sequence[Line]) -> str:
     paragraphs = "\n".join(
-        f'      <p begin="{_clock(line.start_seconds, ".")}" end="{_clock(line.end_seconds, ".")}">{escape(line.text)}</p>'
+        f'      <p begin="{_clock(line.start_seconds, ".")}" end="{_clock(line.end_seconds, ".")}">'
+        f"{escape(line.text)}</p>"
         for line in lines
     )
     return (
@@ -43,13 +55,11 @@ def _ttml(lines: Sequence[Line]) -> str:
 
 def _ass(lines: Sequence[Line]) -> str:
     events = "\n".join(
-        f"Dialogue: 0,{_ass_clock(line.start_seconds)},{_ass_clock(line.end_seconds)},Default,,0,0,0,,{{\\i1}}{line.text}"
+        f"Dialogue: 0,{_ass_clock(line.start_seconds)},{_ass_clock(line.end_seconds)},Default,,0,0,0,,"
+        f"{{\\i1}}{line.text}"
         for line in lines
     )
-    return (
-        "[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize\nStyle: Default,Arial,20\n\n"
-        f"[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n{events}\n"
-    )
+    return f"{ASS_HEAD}{events}\n"
 
 
 def _clock(seconds: float, decimal_mark: str) -> str:

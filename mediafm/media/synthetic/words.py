@@ -5,6 +5,7 @@ Words are kept apart on purpose: no content word stands in two lists, so a word 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -58,17 +59,20 @@ FILLER_WORDS: Sequence[str] = (
     "reason", "picture", "answer", "colour", "paper", "water", "idea", "box", "plan", "week",
 )  # fmt: skip
 
+FILLER_SHARE = 0.15
+"""How many words of a line are fillers."""
+
 TEMPLATES: Sequence[str] = (
-    "{name}, look at the {a}.",
-    "I never liked the {a}, {name}.",
-    "The {a} and the {b}, that is all.",
-    "{name} told me about the {a}.",
-    "Do you remember the {a}? And the {b}?",
-    "First the {a}, then the {b}.",
-    "It was the {a}, {name}, I saw it.",
+    "{name}, look: {a}. And {b}.",
+    "I never said {a}, {name}. I said {b}.",
+    "{a} and {b}, that is all.",
+    "{name} told me: {a}, {b}.",
+    "Do you remember? {a}. And {b}.",
+    "First {a}, then {b}.",
+    "It was {a}, {name}. Or was it {b}?",
     "Nobody said {a}. I said {b}!",
-    "Wait. The {a}, the {b}, and {name}.",
-    "Where is {name} with the {a}?",
+    "Wait. {a}, {b}, and {name}.",
+    "{a}? Ask {name}. Or {b}.",
 )
 
 SOUND_CUES: Mapping[str, str] = {
@@ -100,15 +104,13 @@ TITLE_SECOND: Sequence[str] = (
 )  # fmt: skip
 
 
-def spoken_line(
-    rng: np.random.Generator, *, name: str, content_words: Sequence[str], distractor_share: float = 0.15
-) -> str:
-    """One line: a template with a name and words of the scene, of which some are fillers that mean nothing."""
-    template = TEMPLATES[int(rng.integers(len(TEMPLATES)))]
-    chosen = [
-        FILLER_WORDS[int(rng.integers(len(FILLER_WORDS)))]
-        if not content_words or rng.random() < distractor_share
-        else content_words[int(rng.integers(len(content_words)))]
-        for _ in range(2)
-    ]
-    return template.format(name=name, a=chosen[0], b=chosen[1])
+def pick(rng: np.random.Generator, values: Sequence[str]) -> str:
+    """One of `values`."""
+    return values[int(rng.integers(len(values)))]
+
+
+def spoken_line(rng: np.random.Generator, *, name: str, content_words: Sequence[str]) -> str:
+    """One line: a template with a name and two words, of which some are fillers that mean nothing."""
+    first, second = (pick(rng, FILLER_WORDS) if rng.random() < FILLER_SHARE else word for word in content_words)
+    text = pick(rng, TEMPLATES).format(name=name, a=first, b=second)
+    return re.sub(r"(?:^|[.?!] )[a-z]", lambda start: start.group().upper(), text)

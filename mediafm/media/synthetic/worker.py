@@ -2,19 +2,20 @@
 
     python -m mediafm.media.synthetic.worker
 
-A process of its own, not a fork or a pool: drawing holds the interpreter's lock, and a program that calls `write_sample`
-need not be importable. It ends when its standard input does, so none outlives the caller.
+A process of its own, not a pool's: drawing holds the interpreter's lock, and who calls `write_sample` need not be an
+importable program. It ends when its standard input does, so none outlives the caller.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 
-from mediafm.errors import MediaFMError
+from mediafm.errors import MediaFMError, StoreError
 from mediafm.media.synthetic.mux import write_media
 from mediafm.media.synthetic.script import write_script
 from mediafm.media.synthetic.settings import SampleSettings
@@ -28,13 +29,19 @@ def main() -> None:
         try:
             script = write_script(job["index"], job["seed"], SampleSettings(**job["settings"]))
             write_media(Path(job["directory"]) / script.file_name, script)
-            answer = {"index": job["index"]}
+            answer: Mapping[str, object] = {"index": job["index"]}
         except (MediaFMError, OSError) as error:
             known = (
                 error if isinstance(error, MediaFMError) else MediaFMError(str(error), rule="a title can be written")
             )
             answer = known.as_dict()
         print(json.dumps(answer), flush=True)
+
+
+def _known(error: MediaFMError | OSError, where: str) -> MediaFMError:
+    if isinstance(error, MediaFMError):
+        return error
+    return StoreError(str(error), rule="a title's file can be written", where=where, remedy="Look for disk space.")
 
 
 if __name__ == "__main__":

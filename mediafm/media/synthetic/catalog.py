@@ -1,7 +1,7 @@
 """The door: `write_sample` makes a catalogue of real media files whose truth is known.
 
 DIR/<title_id>.mp4 | .mkv        the titles, flat, with their sidecars <title_id>.json, .srt, .en.srt, .vtt, .ttml, .ass
-DIR/truth/truth.json             fps, transitions, shots, scenes with latent variables
+DIR/truth.json                   fps, transitions, shots, scenes with latent variables
 DIR/labels/<task>.jsonl          a row for each scene; labels/tasks.json says kind, classes and what they depend on
 DIR/sample.json                  the marker: version, settings, seed, sizes of all files
 """
@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from mediafm.errors import ConfigError, MediaFMError
 from mediafm.media.synthetic.labels import TASKS, label_rows
@@ -29,8 +30,9 @@ from mediafm.media.synthetic.subtitles import write_timed_text
 from mediafm.media.synthetic.truth import BOUNDARY_CONVENTION, title_metadata, title_truth
 from mediafm.types import Json
 
-MARKER_NAME = "sample.json"
-Progress = Callable[[int, int], None]
+MARKER_NAME, TRUTH_NAME, LABELS_NAME = "sample.json", "truth.json", "labels"
+Worker: TypeAlias = "subprocess.Popen[str]"
+Progress: TypeAlias = Callable[[int, int], None]
 """Called with titles done and titles in all."""
 
 
@@ -40,10 +42,17 @@ class SampleCatalog:
 
     directory: Path
     title_ids: tuple[str, ...]
-    truth_path: Path
-    label_paths: tuple[Path, ...]
-    seconds: float
+    duration_seconds: float
     is_new: bool
+
+    @property
+    def truth_path(self) -> Path:
+        return self.directory / TRUTH_NAME
+
+    @property
+    def labels_directory(self) -> Path:
+        """One JSONL file for each task."""
+        return self.directory / LABELS_NAME
 
 
 def write_sample(
@@ -82,7 +91,9 @@ def write_sample(
     scripts = [write_script(index, seed, settings) for index in range(num_titles)]
     if is_new:
         with _written_beside(directory) as partial:
-            _write_titles(partial, num_titles, seed, settings, progress, num_workers or _num_cpus(num_titles))
+            _write_titles(
+                partial, num_titles, seed, settings, progress, min(num_titles, num_workers or _num_usable_cpus())
+            )
             _write_texts(partial, scripts)
             sizes: dict[str, Json] = {
                 str(file.relative_to(partial)): file.stat().st_size
@@ -93,9 +104,7 @@ def write_sample(
     return SampleCatalog(
         directory=directory,
         title_ids=tuple(script.title_id for script in scripts),
-        truth_path=directory / "truth" / "truth.json",
-        label_paths=tuple(directory / "labels" / f"{task.name}.jsonl" for task in TASKS),
-        seconds=sum(script.num_frames for script in scripts) / settings.frames_per_second,
+        duration_seconds=sum(script.num_frames for script in scripts) / settings.frames_per_second,
         is_new=is_new,
     )
 
@@ -147,14 +156,13 @@ def _write_texts(directory: Path, scripts: list[TitleScript]) -> None:
         _write_json(directory / f"{script.title_id}.json", title_metadata(script))
         for suffix in script.role.timed_text:
             (directory / (script.title_id + suffix)).write_text(write_timed_text(suffix, script.lines), "utf-8")
-    (directory / "truth").mkdir()
-    (directory / "labels").mkdir()
+    (directory / LABELS_NAME).mkdir()
     truth = [title_truth(script) for script in scripts]
-    _write_json(directory / "truth" / "truth.json", {"convention": BOUNDARY_CONVENTION, "titles": truth})
-    _write_json(directory / "labels" / "tasks.json", [task.as_json() for task in TASKS])
+    _write_json(directory / TRUTH_NAME, {"convention": BOUNDARY_CONVENTION, "titles": truth})
+    _write_json(directory / LABELS_NAME / "tasks.json", [task.as_json() for task in TASKS])
     for task in TASKS:
         rows = [json.dumps(row) + "\n" for script in scripts for row in label_rows(task, script)]
-        (directory / "labels" / f"{task.name}.jsonl").write_text("".join(rows), "utf-8")
+        (directory / LABELS_NAME / f"{task.name}.jsonl").write_text("".join(rows), "utf-8")
 
 
 def _write_json(file: Path, value: Json) -> None:
@@ -169,50 +177,64 @@ def _write_titles(
     progress: Progress | None,
     num_workers: int,
 ) -> None:
-    """Each thread owns one worker process and feeds it; the first error stops them all."""
-    jobs: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for index in range(num_titles):
-        jobs.put(index)
-    done: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
-    request = {"seed": seed, "settings": settings.as_json(), "directory": str(directory)}
-    with ThreadPoolExecutor(min(num_workers, num_titles)) as threads:
-        for _ in range(min(num_workers, num_titles)):
-            threads.submit(_feed_worker, jobs, done, request)
+    """The titles side by side; the first error stops them all."""
+    request: dict[str, Json] = {"seed": seed, "settings": settings.as_json(), "directory": str(directory)}
+    with ExitStack() as stack:
+        idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for _ in range(num_workers):
+            idle.put(stack.enter_context(_started_worker()))
+        threads = stack.enter_context(ThreadPoolExecutor(num_workers))
+        titles = [threads.submit(_ask, idle, {**request, "index": index}) for index in range(num_titles)]
         try:
-            for number in range(1, num_titles + 1):
-                outcome = done.get()
-                if isinstance(outcome, BaseException):
-                    raise outcome
+            for num_done, title in enumerate(as_completed(titles), start=1):
+                title.result()
                 if progress is not None:
-                    progress(number, num_titles)
+                    progress(num_done, num_titles)
         finally:
-            while not jobs.empty():
-                jobs.get()
+            for title in titles:
+                title.cancel()
 
 
-def _feed_worker(
-    jobs: queue.SimpleQueue[int], done: queue.SimpleQueue[int | BaseException], request: dict[str, Json]
-) -> None:
-    command = [sys.executable, "-m", "mediafm.media.synthetic.worker"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+def _ask(idle: queue.SimpleQueue[Worker], job: dict[str, Json]) -> None:
+    """Has one title written by a worker that has nothing to do.
+
+    Raises:
+        MediaFMError: as the worker met it, or because the worker died.
+    """
+    worker = idle.get()
+    try:
         assert worker.stdin is not None
         assert worker.stdout is not None
-        while True:
-            try:
-                index = jobs.get_nowait()
-            except queue.Empty:
-                return
-            worker.stdin.write(json.dumps({**request, "index": index}) + "\n")
-            worker.stdin.flush()
-            answer = worker.stdout.readline()
-            if not answer:
-                done.put(MediaFMError(f"the program that draws title {index} ended", rule="it answers every job"))
-                return
-            parts = json.loads(answer)
-            done.put(MediaFMError.from_dict(parts) if "error" in parts else index)
+        worker.stdin.write(json.dumps(job) + "\n")
+        worker.stdin.flush()
+        answer = worker.stdout.readline()
+    except BrokenPipeError:
+        answer = ""
+    finally:
+        idle.put(worker)
+    if not answer:
+        raise MediaFMError(
+            "the process that draws it ended",
+            rule="it draws title after title until it is told to stop",
+            where=f"title {job['index']}",
+            remedy="Look for its last words above; it may have been killed for want of memory.",
+        )
+    parts = json.loads(answer)
+    if "error" in parts:
+        raise MediaFMError.from_dict(parts)
 
 
-def _num_cpus(num_titles: int) -> int:
-    return max(
-        1, min(num_titles, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    )
+@contextmanager
+def _started_worker() -> Iterator[Worker]:
+    """A process that draws titles; it ends with its standard input, and at once if something went wrong."""
+    command = [sys.executable, "-m", "mediafm.media.synthetic.worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        try:
+            yield worker
+        except BaseException:
+            worker.terminate()
+            raise
+
+
+def _num_usable_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
