@@ -41,6 +41,9 @@ _BY_SUFFIX: dict[str, _Parser] = {
     ".xml": parse_ttml,
 }
 TIMED_TEXT_SUFFIXES = tuple(_BY_SUFFIX)
+MAX_UNREADABLE_SHARE = 0.1
+"""Of a file's characters; beyond it the file is not text. Our choice."""
+_CONTROL_CHARACTERS = tuple(map(chr, (*range(9), *range(14, 32), 127)))
 _SNIFFED_CHARACTERS = 4096
 
 
@@ -65,10 +68,11 @@ def parse_timed_text(
     _check_size(data, limits, where)
     known = normalize_language(language)
     text, encoding, num_wrong = decode_text(data, known)
+    _check_is_text(text, encoding, num_wrong, where)
     parser = _parser_for(text, suffix.lower(), where)
     collector = CueCollector(limits, "sidecar", known, where)
     if num_wrong:
-        collector.problem(f"text with {num_wrong} characters that are not {encoding}", "shown as U+FFFD")
+        collector.problem("characters that cannot be read", f"{num_wrong} of {len(text)} are not {encoding}")
     parser(text, collector)
     if collector.num_timed == 0 and not _is_empty_but_sound(text, parser, collector):
         seen = "; ".join(collector.problems()) or f"{len(data)} bytes without a cue"
@@ -88,6 +92,17 @@ def _check_size(data: bytes, limits: MediaLimits, where: str) -> None:
             rule=f"a sidecar holds at most max_sidecar_bytes = {limits.max_sidecar_bytes}",
             where=where,
             remedy="Raise limits.max_sidecar_bytes, or split the file.",
+        )
+
+
+def _check_is_text(text: str, encoding: str, num_wrong: int, where: str) -> None:
+    num_odd = num_wrong + sum(text.count(character) for character in _CONTROL_CHARACTERS)
+    if num_odd > MAX_UNREADABLE_SHARE * len(text):
+        raise CatalogError(
+            f"{num_odd} of {len(text)} characters are controls or not {encoding}, the encoding that fits best",
+            rule="timed text is text",
+            where=where,
+            remedy="Save the file as UTF-8.",
         )
 
 

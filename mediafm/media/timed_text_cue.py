@@ -101,7 +101,7 @@ class CueCollector:
             return
         cleaned = clean_text(text[: 4 * MAX_CUE_CHARACTERS])
         if len(text) > 4 * MAX_CUE_CHARACTERS or len(cleaned) > MAX_CUE_CHARACTERS:
-            self.problem(f"cut at {MAX_CUE_CHARACTERS} characters", place)
+            self.problem(f"cue cut at {MAX_CUE_CHARACTERS} characters", place)
             cleaned = cleaned[:MAX_CUE_CHARACTERS].rstrip()
         if not cleaned:
             self.num_blank += 1
@@ -117,14 +117,21 @@ class CueCollector:
         if report_overlaps:
             for before, after in pairwise(cues):
                 if after.start_seconds < before.end_seconds:
-                    self.problem("starting before the one before it ends, kept", f"at {after.start_seconds:.3f} s")
+                    self.problem(
+                        "cue kept that starts before the one before it ends", f"at {after.start_seconds:.3f} s"
+                    )
         if not cues:
-            self.problem("files without a cue that holds text", f"{self.num_blank} blank cues")
+            self.problem("no cue holds text", f"{self.num_blank} blank cues")
         return ParsedText(tuple(cues), self.problems())
 
     def problems(self) -> tuple[str, ...]:
-        """One sentence per kind of problem."""
-        return tuple(f"{count} x {kind} (first: {self._examples[kind]})" for kind, count in self._counts.items())
+        """One sentence per kind of problem, with how often and where first."""
+        return tuple(
+            f"{kind} ({self._examples[kind]})"
+            if count == 1
+            else f"{kind} ({count} times, first: {self._examples[kind]})"
+            for kind, count in self._counts.items()
+        )
 
     def _is_possible(self, start_seconds: float, end_seconds: float | None, place: str) -> bool:
         ends = start_seconds if end_seconds is None else end_seconds

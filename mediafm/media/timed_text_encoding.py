@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 
+from mediafm.media.timed_text_code_page import readability
+
 SAMPLE_BYTES = 65_536
 """How much of the lines that hold other than ASCII is looked at to find the code page. Our choice."""
 
@@ -33,6 +35,8 @@ _BY_LANGUAGE = {
 _WESTERN = frozenset(
     {"en", "fr", "de", "es", "it", "pt", "nl", "sv", "no", "nb", "nn", "da", "fi", "is", "ca", "gl", "eu"}
 )
+_UNREADABLE = -10.0
+# Of two that read equally well, the earlier one.
 _CANDIDATES = (
     *("cp1252", "cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1250", "cp1253", "cp1254"),
     *("cp1255", "cp1256", "cp874"),
@@ -91,27 +95,17 @@ def _code_page(data: bytes, language: str | None) -> str:
         return "cp1252"
     sample = _sample(data)
     known = _BY_LANGUAGE.get(primary, ())
-    readable = [encoding for encoding in known or _CANDIDATES if _reads(sample, encoding)]
-    if known and readable:
-        return readable[0] if len(readable) == 1 else _best(sample, readable) or readable[0]
-    return _best(sample, readable) or "cp1252"
+    merits = {encoding: _merit(sample, encoding) for encoding in known or _CANDIDATES}
+    best = max(merits, key=lambda encoding: merits[encoding])
+    return best if merits[best] > _UNREADABLE else "cp1252"
 
 
-def _best(sample: bytes, encodings: list[str]) -> str | None:
-    from charset_normalizer import from_bytes
-
-    if not encodings:
-        return None
-    match = from_bytes(sample, cp_isolation=encodings).best()
-    return match.encoding if match is not None else None
-
-
-def _reads(sample: bytes, encoding: str) -> bool:
+def _merit(sample: bytes, encoding: str) -> float:
     try:
-        codecs.getincrementaldecoder(encoding)().decode(sample)
+        text = codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeDecodeError:
-        return False
-    return True
+        return _UNREADABLE
+    return readability(text, encoding)
 
 
 def _sample(data: bytes) -> bytes:
