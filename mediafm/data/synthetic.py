@@ -2,7 +2,7 @@
 
 A title draws a few scenes that recur; a run of shots shares a scene; each modality sees the scene through its own
 random map, plus noise of its own and a style that the title keeps. So neighbours are alike, the title's mean tells
-something, and another modality or a return to a scene tells more. Our choice of a generator; nothing is claimed about real films.
+something, and another modality or a return to a scene tells more. Our choice; nothing is claimed about real films.
 """
 
 from __future__ import annotations

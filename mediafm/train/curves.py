@@ -12,7 +12,8 @@ from mediafm.types import Json
 class CurvePoint:
     """One evaluation.
 
-    step: steps taken.
+    step: steps behind the weights.
+    num_steps: steps that the run has taken, those after the state that the decay went back to included; it only grows.
     epoch: passes begun over the training titles.
     phase: "stable" (warm-up included) or "decay".
     train_loss: mean loss of the steps since the last point.
@@ -26,6 +27,7 @@ class CurvePoint:
     """
 
     step: int
+    num_steps: int
     epoch: int
     phase: str
     train_loss: float

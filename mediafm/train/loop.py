@@ -169,6 +169,7 @@ class _Run:
         rates = self.trainer.optimizers.rates()
         point = CurvePoint(
             step=self.trainer.step,
+            num_steps=self.num_steps,
             epoch=self.trainer.sampler.state.epoch,
             phase=phase,
             train_loss=sum(self._losses) / len(self._losses),
