@@ -5,8 +5,8 @@ Rows are streamed. A row is named by its line (text) or its number from 1 (Parqu
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import BinaryIO, TypeAlias
@@ -40,9 +40,7 @@ def read_csv(file: BinaryIO, max_row_bytes: int, where: str) -> Iterator[Numbere
     Raises:
         CatalogError: no header, or a header with a column twice.
     """
-    # Bytes that are not UTF-8 become lone surrogates, which make their own row a problem and no other.
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(iter(partial(text.readline, max_row_bytes), ""), strict=True)
+    reader = csv.reader(_lines(file, max_row_bytes), strict=True)
     header = [name.strip() for name in _next(reader) or []]
     if "uri" not in header or len(set(header)) != len(header):
         raise CatalogError(
@@ -88,6 +86,14 @@ def read_parquet(file: BinaryIO, max_row_bytes: int, where: str) -> Iterator[Num
             where=where,
             remedy="Write the file again.",
         ) from error
+
+
+def _lines(file: BinaryIO, max_row_bytes: int) -> Iterator[str]:
+    """Lines as text. Bytes that are not UTF-8 become lone surrogates, which make a problem of their own row alone."""
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
+    for line in iter(partial(file.readline, max_row_bytes), b""):
+        yield line.decode("utf-8", errors="surrogateescape")
 
 
 def _json_row(line: bytes) -> Row | str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mediafm.config import MediaLimits, TimedTextSettings
-from mediafm.errors import CatalogError, MediaFMError
+from mediafm.errors import CatalogError, InterruptedMediaError, MediaFMError, TransientError
 from mediafm.languages import normalize_language, preference_rank
 from mediafm.media.timed_text import parse_timed_text
 from mediafm.media.timed_text_cue import Cue, ParsedText, Source, TimedText
@@ -100,7 +100,7 @@ def read_timed_text(
 ) -> TimedText:
     """The timed text of a title: of the first track in order that can be read and holds a cue.
 
-    A track that fails is a problem of the title's text, never of the title.
+    A track that cannot be read is a problem of the title's text, never of the title.
 
     Args:
         path: the media file, for embedded tracks; None reads sidecars only.
@@ -108,6 +108,9 @@ def read_timed_text(
         settings: languages in order of preference; whether hearing-impaired cues are kept.
         limits: bounds on sizes and cues.
         start_seconds: where the file's own times begin; a sidecar's times count from there.
+
+    Raises:
+        TransientError, InterruptedMediaError: reading failed in a way that may pass; it must not look like "no text".
     """
     problems: list[str] = []
     if any(stream.is_bitmap for stream in subtitle_streams):
@@ -115,6 +118,8 @@ def read_timed_text(
     for choice in rank_tracks(sidecars, subtitle_streams if path is not None else (), settings.languages):
         try:
             parsed = _read(choice, path or "", limits)
+        except (TransientError, InterruptedMediaError):
+            raise
         except MediaFMError as error:
             problems.append(f"{choice.name}: {error.seen}; {error.rule}")
             continue
@@ -134,15 +139,20 @@ def read_sidecar(path: str, limits: MediaLimits, language: str | None = None) ->
     """The cues of one sidecar file; not more of it than the limits allow is read.
 
     Raises:
-        CatalogError: it cannot be opened, or as `parse_timed_text` says.
+        CatalogError: it is not there or may not be read, or as `parse_timed_text` says.
+        TransientError: reading it failed (a network share, a disk).
     """
     name = os.path.basename(path)
     try:
         with open(path, "rb") as file:
             data = file.read(limits.max_sidecar_bytes + 1)
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, ValueError) as error:
         raise CatalogError(
             f"cannot be read ({error})", rule="a sidecar is a readable file", where=name, remedy="Check the file."
+        ) from error
+    except OSError as error:
+        raise TransientError(
+            f"reading it failed ({error})", rule="a sidecar is a readable file", where=name, remedy="Try again."
         ) from error
     return parse_timed_text(data, os.path.splitext(path)[1], limits, language, name)
 

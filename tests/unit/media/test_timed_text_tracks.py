@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediafm.config import MediaLimits, TimedTextSettings
-from mediafm.errors import CatalogError, MediaFMError, NotFoundError, UnusableMediaError
+from mediafm.errors import CatalogError, MediaFMError, NotFoundError, TransientError, UnusableMediaError
 from mediafm.media.timed_text_embedded import read_embedded
 from mediafm.media.timed_text_tracks import choose_track, rank_tracks, read_sidecar, read_timed_text
 
@@ -187,3 +187,12 @@ def test_no_more_of_a_sidecar_is_read_than_the_limits_allow(tmp_path: Path) -> N
     path.write_bytes(b"x" * 100)
     with pytest.raises(MediaFMError, match="max_sidecar_bytes = 50"):
         read_sidecar(str(path), MediaLimits(max_sidecar_bytes=50))
+
+
+def test_a_failing_disk_does_not_look_like_a_title_without_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: str, mode: str) -> None:
+        raise OSError(5, "Input/output error", path)
+
+    monkeypatch.setattr("builtins.open", broken)
+    with pytest.raises(TransientError, match="Input/output error"):
+        read_timed_text(None, (Beside("x.srt"),), (), TimedTextSettings(), LIMITS)
