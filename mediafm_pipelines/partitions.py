@@ -36,9 +36,7 @@ def register_titles(instance: dg.DagsterInstance, title_ids: Sequence[str]) -> l
     return new
 
 
-def contiguous_ranges(
-    registered: Sequence[str], wanted: Iterable[str], titles_per_run: int
-) -> list[TitleRange]:
+def contiguous_ranges(registered: Sequence[str], wanted: Iterable[str], titles_per_run: int) -> list[TitleRange]:
     """Cuts `wanted` into ranges of at most `titles_per_run` that hold no other registered title.
 
     Dagster runs a range, not a set: a gap in the order of registration ends a range.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mediafm.config import Config, Profile
-from mediafm.encoders.registry import describe_encoder
+from mediafm.encoders.registry import create_encoder
 from mediafm.fusion import Space
 from mediafm.lineage.tables import TABLES
 from mediafm.shots.registry import create_detector
@@ -15,24 +15,24 @@ Producer = dict[str, Json]
 def configured_space(config: Config, profile: Profile) -> Space:
     """The space that the configuration's encoders, weights and metadata fields make."""
     choices = {Modality.VIDEO: profile.video, Modality.AUDIO: profile.audio, Modality.TEXT: profile.text}
-    specs = {modality: describe_encoder(modality, choice) for modality, choice in choices.items()}
-    weights = {
-        Modality.VIDEO: config.fusion.video_weight,
-        Modality.AUDIO: config.fusion.audio_weight,
-        Modality.TEXT: config.fusion.text_weight,
-    }
-    return Space.of(specs, weights, metadata_fields=config.metadata.fields)
+    encoders: dict[Modality, dict[str, Json]] = {}
+    for modality, choice in choices.items():
+        with create_encoder(modality, choice) as encoder:
+            encoders[modality] = encoder.spec.as_json()
+    return Space.create(encoders, config.fusion, config.metadata.fields)
 
 
 def configured_producers(config: Config, profile: Profile) -> dict[str, Producer]:
     """For every table up to the fused vectors, what makes it."""
     space = configured_space(config, profile)
-    detector = create_detector(profile.detector).spec
-    encoders = {modality: spec.as_json() for modality, spec in space.encoders.items()}
+    encoders = {modality: dict(spec) for modality, spec in space.encoders.items()}
     own: dict[str, Producer] = {
         "titles": {},
-        "metadata_embeddings": {"encoder": encoders[Modality.TEXT], "fields": list(config.metadata.fields)},
-        "spans": {"detector": detector.as_json()},
+        "metadata_embeddings": {
+            "encoder": dict(space.metadata_encoder),
+            "fields": list(space.metadata_fields),
+        },
+        "spans": {"detector": create_detector(profile.detector).spec.as_json()},
         "frames": {"frames": config.frames.model_dump(mode="json")},
         "cues": {"timed_text": config.timed_text.model_dump(mode="json")},
         "video_embeddings": {"encoder": encoders[Modality.VIDEO]},

@@ -1,0 +1,52 @@
+"""The group of verbs, and the one place where errors become exit codes.
+
+Exit codes: 0 all well (or titles quarantined), 2 wrong usage or nothing there, 3 some titles failed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mediafm.cli.audit import audit
+from mediafm.cli.sample import sample
+from mediafm.cli.search import search
+from mediafm.cli.sql import sql
+from mediafm.cli.status import status
+from mediafm.errors import ConfigError, MediaFMError, NotFoundError
+
+EXIT_USAGE = 2
+EXIT_FAILED = 3
+
+
+class Verbs(click.Group):
+    """A group whose verbs' own errors end in one sentence on stderr, not in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MediaFMError as error:
+            if "--json" in sys.argv:
+                click.echo(json.dumps({"error": error.as_dict()}))
+            click.echo(f"mediafm: {error}", err=True)
+            ctx.exit(EXIT_USAGE if isinstance(error, ConfigError | NotFoundError) else EXIT_FAILED)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mediafm", prog_name="mediafm")
+def library() -> None:
+    """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
+
+
+VERBS: Sequence[click.Command] = (audit, sample, search, sql, status)
+for _verb in VERBS:
+    library.add_command(_verb)
+
+
+def main() -> None:
+    """The entry point of `python -m mediafm`."""
+    library()

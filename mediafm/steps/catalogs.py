@@ -1,0 +1,77 @@
+"""Which catalogues and label files a root was given, and which titles they list now.
+
+The pointer `inputs` remembers them, so that the UI can take up what `mediafm run` began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mediafm.catalog.scan import scan_catalog
+from mediafm.catalog.title import Catalog, CatalogTitle, Problem
+from mediafm.errors import CatalogError
+from mediafm.steps.workspace import Workspace
+
+INPUTS = "inputs"
+
+
+def remember_inputs(workspace: Workspace, catalogs: Sequence[str], labels: Sequence[str] = ()) -> None:
+    """Adds catalogues and label files to those that the root knows; the configuration's own are always among them."""
+    value = {
+        "catalogs": list(dict.fromkeys([*known_catalogs(workspace), *map(_absolute, catalogs)])),
+        "labels": list(dict.fromkeys([*map(str, known_labels(workspace)), *map(_absolute, labels)])),
+    }
+    workspace.pointers.ensure(INPUTS, value, "catalogues and label files given to a run")
+
+
+def known_catalogs(workspace: Workspace) -> list[str]:
+    """Every catalogue that this root was given, the first one first."""
+    return _known(workspace, "catalogs", [workspace.config.catalog] if workspace.config.catalog else [])
+
+
+def known_labels(workspace: Workspace) -> list[Path]:
+    """Every label file that this root was given."""
+    return [Path(item) for item in _known(workspace, "labels", workspace.config.labels)]
+
+
+def scan_known(workspace: Workspace) -> Catalog:
+    """All titles that the root's catalogues list now. Of one id in two catalogues the first is taken.
+
+    A catalogue that is gone is a problem, not an error: its titles are reported as vanished.
+    """
+    titles: dict[str, CatalogTitle] = {}
+    problems: list[Problem] = []
+    for location in known_catalogs(workspace):
+        try:
+            found = scan_catalog(location, workspace.config.limits)
+        except CatalogError as error:
+            problems.append(Problem(location, str(error)))
+            continue
+        problems += found.problems
+        for title in found.titles:
+            first = titles.setdefault(title.title_id, title)
+            if first is not title and first.uri != title.uri:
+                problems.append(Problem(title.uri, f"its id {title.title_id} is taken by {first.uri}"))
+    return Catalog(tuple(titles.values()), tuple(problems))
+
+
+def listed_titles(workspace: Workspace, title_ids: Sequence[str]) -> tuple[list[CatalogTitle], list[str]]:
+    """Of `title_ids`: what the catalogues say of those that they list, and the ids that none lists any more."""
+    listed = {title.title_id: title for title in scan_known(workspace).titles}
+    return (
+        [listed[title_id] for title_id in title_ids if title_id in listed],
+        [title_id for title_id in title_ids if title_id not in listed],
+    )
+
+
+def _known(workspace: Workspace, name: str, configured: Sequence[str]) -> list[str]:
+    pointer = workspace.pointers.read(INPUTS)
+    remembered = pointer.value.get(name, []) if pointer else []
+    if not isinstance(remembered, list):
+        raise CatalogError(f"{remembered!r}", rule="the pointer `inputs` holds lists", where=f"inputs.{name}")
+    return list(dict.fromkeys([*map(str, remembered), *map(_absolute, configured)]))
+
+
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).expanduser().absolute())

@@ -1,0 +1,97 @@
+"""The step that reads a title's fused vectors in context: contextual shot vectors and one vector for the title."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from mediafm.data.sequences import TitleSequence
+from mediafm.embed import Embedder
+from mediafm.errors import UnusableMediaError
+from mediafm.lineage.fingerprint import Identity
+from mediafm.steps.checkpoints import checkpoint_record, load_checkpoint
+from mediafm.steps.device import resolve_device
+from mediafm.steps.outcome import StepReport, TitleOutcome
+from mediafm.steps.present import PresentTitle
+from mediafm.steps.producers import Producer, checkpoint_producers
+from mediafm.steps.runner import run_step
+from mediafm.steps.sequences import read_sequence
+from mediafm.steps.step import Made, TitleStep
+from mediafm.steps.workspace import Workspace
+from mediafm.store.pointers import CHAMPION
+from mediafm.store.store import Store
+from mediafm.store.vectors import vectors_to_arrow
+from mediafm.train.checkpoint import Checkpoint
+from mediafm.types import TitleState
+
+
+class ContextualStep(TitleStep):
+    """Embeds titles with one checkpoint, loaded once."""
+
+    asset = "contextual_embeddings"
+    tables = ("contextual_embeddings", "title_embeddings")
+
+    def __init__(self, workspace: Workspace, checkpoint: Checkpoint) -> None:
+        self._workspace = workspace
+        self._checkpoint = checkpoint
+
+    def __enter__(self) -> Self:
+        device = resolve_device(self._workspace.config.device, self._workspace.gpu_memory_fraction)
+        self._embedder = Embedder(self._checkpoint, device)
+        return self
+
+    def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
+        store = self._workspace.store
+        sequence, shot_index = read_sequence(
+            store,
+            title.title_id,
+            store.key(title.chain.identity("fused_embeddings")),
+            store.key(title.chain.identity("metadata_embeddings")),
+        )
+        if not sequence.num_shots:
+            raise UnusableMediaError(
+                "no shot has a fused vector", rule="a title in context has at least one", where=title.title_id
+            )
+        vectors = self._embedder.embed(sequence)
+        shots = pa.table(
+            {"shot_index": pa.array(shot_index.astype(np.int32)), "vector": vectors_to_arrow(vectors.shots)}
+        )
+        whole = pa.table({"vector": vectors_to_arrow(vectors.title[None, :])})
+        tables = {"contextual_embeddings": shots, "title_embeddings": whole}
+        return [Made.of(store, identity, tables[identity.table]) for identity in missing]
+
+
+def champion_sha256(workspace: Workspace) -> str | None:
+    """The approved checkpoint; None before there is one."""
+    pointer = workspace.pointers.read(CHAMPION)
+    return str(pointer.value["checkpoint_sha256"]) if pointer else None
+
+
+def space_producers(store: Store, checkpoint_sha256: str) -> dict[str, Producer]:
+    """What makes every table that the checkpoint reads and writes: its own space's producers, as recorded."""
+    recorded = checkpoint_record(store, checkpoint_sha256).details["producers"]
+    if not isinstance(recorded, Mapping):
+        raise TypeError(f"producers of checkpoint {checkpoint_sha256} are {type(recorded).__name__}")
+    return {**{str(table): dict(value) for table, value in recorded.items()}, **checkpoint_producers(checkpoint_sha256)}
+
+
+def embed_in_context(workspace: Workspace, title_ids: Sequence[str]) -> tuple[StepReport, str | None]:
+    """Embeds the titles with the champion; without one they wait. Returns the report and the checkpoint."""
+    sha256 = champion_sha256(workspace)
+    if sha256 is None:
+        reason = "there is no champion yet: materialise training_manifest, mediafm_checkpoint and champion"
+        waiting = [TitleOutcome(title_id=one, state=TitleState.WAITING, reason=reason) for one in title_ids]
+        return StepReport(ContextualStep.asset, tuple(waiting)), None
+    titles = workspace.titles(title_ids, space_producers(workspace.store, sha256))
+    step = ContextualStep(workspace, load_checkpoint(workspace, sha256))
+    return run_step(workspace, step, titles), sha256
+
+
+def sequence_of(workspace: Workspace, title: PresentTitle) -> TitleSequence:
+    """The title's fused vectors in order, as the model reads them."""
+    store = workspace.store
+    fused, metadata = (title.chain.identity(table) for table in ("fused_embeddings", "metadata_embeddings"))
+    return read_sequence(store, title.title_id, store.key(fused), store.key(metadata))[0]

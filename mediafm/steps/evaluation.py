@@ -1,0 +1,224 @@
+"""What a checkpoint is worth: skill, neighbours and probes, against the vectors that need no model.
+
+A report is stored under the fingerprint of all that it depends on, so that the same question is answered once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mediafm.data.split import Split
+from mediafm.embed import Embedder
+from mediafm.lineage.fingerprint import canonical_json, fingerprint, short
+from mediafm.lineage.records import LedgerRecord
+from mediafm.probes.labels import Labels, read_labels
+from mediafm.probes.neighbours import NeighbourReport, neighbour_share
+from mediafm.probes.report import ProbeReport
+from mediafm.probes.run import run_probes
+from mediafm.steps.catalogs import known_labels
+from mediafm.steps.checkpoints import load_checkpoint
+from mediafm.steps.contextual import champion_sha256, space_producers
+from mediafm.steps.device import resolve_device
+from mediafm.steps.features import (
+    FeatureSource,
+    contextual_features,
+    stored_features,
+    title_shots,
+    unimodal_tables,
+)
+from mediafm.steps.present import PresentTitle
+from mediafm.steps.training import load_manifest
+from mediafm.steps.workspace import Workspace
+from mediafm.store.views import records
+from mediafm.types import Json, TitleState
+
+EVALUATIONS_FOLDER = "store/evaluations"
+EVALUATION_STEP_VERSION = 1
+CANDIDATE, CHAMPION_FEATURES, SERVED = "contextual (candidate)", "contextual (champion)", "contextual"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What was measured.
+
+    subject: the checkpoint's sha256.
+    neighbours: feature set -> share of shots whose nearest neighbour lies within ten shots.
+    probes: the probe report, or None without labels.
+    markdown: both as text.
+    """
+
+    subject: str
+    against: str | None
+    neighbours: Mapping[str, Mapping[str, Any]]
+    probes: Mapping[str, Any] | None
+    markdown: str
+    num_titles: int
+    was_made: bool
+
+    def as_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+def root_labels(workspace: Workspace) -> Labels | None:
+    """All labels that the root was given; None without any."""
+    files = known_labels(workspace)
+    return read_labels(files) if files else None
+
+
+def evaluate_candidate(workspace: Workspace, candidate_sha256: str) -> Evaluation:
+    """The candidate (and the champion, if another) on the manifest's titles, without [GLOBAL]'s metadata."""
+    champion = champion_sha256(workspace)
+    against = champion if champion != candidate_sha256 else None
+    embedders = {CANDIDATE: _embedder(workspace, candidate_sha256)}
+    if against:
+        embedders[CHAMPION_FEATURES] = _embedder(workspace, against)
+    space = embedders[CANDIDATE].checkpoint.space_id
+    manifest = load_manifest(workspace, embedders[CANDIDATE].checkpoint.manifest_sha256)
+    titles = _titles_with_fused(
+        workspace,
+        [planned.title.title_id for planned in manifest.titles],
+        space_producers(workspace.store, candidate_sha256),
+    )
+    features = _unimodal(workspace, titles)
+    compared = [(CANDIDATE, "fused")]
+    for name, embedder in embedders.items():
+        if embedder.checkpoint.space_id == space:
+            features[name] = contextual_features(workspace, titles, embedder)
+            compared += [(CANDIDATE, name)] if name != CANDIDATE else []
+    seen = {planned.group_id for planned, _ in manifest.parts(Split.TRAIN)}
+    question: dict[str, Json] = {"kind": "candidate", "candidate": candidate_sha256, "champion": against}
+    return _measured(workspace, question, candidate_sha256, against, titles, features, compared, {CANDIDATE: seen})
+
+
+def evaluate_served(workspace: Workspace, checkpoint_sha256: str, title_ids: Sequence[str]) -> Evaluation:
+    """The served contextual vectors, with [GLOBAL] as readers get them, against the vectors that they were made of."""
+    checkpoint = load_checkpoint(workspace, checkpoint_sha256)
+    manifest = load_manifest(workspace, checkpoint.manifest_sha256)
+    titles = _titles_with_fused(workspace, title_ids, space_producers(workspace.store, checkpoint_sha256))
+    features = _unimodal(workspace, titles)
+    features[SERVED] = stored_features(workspace, titles, "contextual_embeddings")
+    seen = {planned.group_id for planned, _ in manifest.parts(Split.TRAIN)}
+    question: dict[str, Json] = {"kind": "served", "checkpoint": checkpoint_sha256}
+    return _measured(
+        workspace, question, checkpoint_sha256, None, titles, features, [(SERVED, "fused")], {SERVED: seen}
+    )
+
+
+def _measured(
+    workspace: Workspace,
+    question: Mapping[str, Json],
+    subject: str,
+    against: str | None,
+    titles: Sequence[PresentTitle],
+    features: Mapping[str, FeatureSource],
+    compared: Sequence[tuple[str, str]],
+    seen: Mapping[str, set[str]],
+) -> Evaluation:
+    """The report on these feature sets: from the store if it was made before, else measured and stored."""
+    labels = root_labels(workspace)
+    whole: dict[str, Json] = {
+        **question,
+        "labels": labels.sha256 if labels else None,
+        "probes": workspace.config.probes.model_dump(mode="json"),
+        "titles": {title.title_id: title.chain.identity("fused_embeddings").fingerprint for title in titles},
+        "step_version": EVALUATION_STEP_VERSION,
+    }
+    key = f"{EVALUATIONS_FOLDER}/{subject}/{short(fingerprint(whole))}.json"
+    if workspace.store.files.exists(key) and not workspace.is_forced:
+        stored: dict[str, Any] = json.loads(workspace.store.read_blob(key))
+        return Evaluation(**{**stored, "was_made": False})
+    workspace.progress.begin("evaluation", 0)
+    try:
+        neighbours = {name: neighbour_share(source()) for name, source in features.items()}
+        probes = None
+        if labels is not None:
+            probes = run_probes(
+                labels,
+                title_shots(workspace, titles),
+                features,
+                workspace.config.probes,
+                compared,
+                seen,
+                progress=workspace.progress.advance,
+            )
+    finally:
+        workspace.progress.end()
+    evaluation = Evaluation(
+        subject=subject,
+        against=against,
+        neighbours={name: report.as_json() for name, report in neighbours.items()},
+        probes=probes.as_json() if probes else None,
+        markdown=_markdown(neighbours, probes),
+        num_titles=len(titles),
+        was_made=True,
+    )
+    _store(workspace, key, whole, evaluation)
+    return evaluation
+
+
+def _store(workspace: Workspace, key: str, question: Mapping[str, Json], evaluation: Evaluation) -> None:
+    data = canonical_json(evaluation.as_json()).encode()
+    if workspace.store.files.exists(key):
+        workspace.store.discard(key)
+    blob = workspace.store.put_blob(key, data)
+    workspace.ledger.add(
+        LedgerRecord(
+            asset="checkpoint_probes" if question["kind"] == "candidate" else "probe_metrics",
+            table="evaluations",
+            fingerprint=fingerprint(dict(question)),
+            inputs={"checkpoint": evaluation.subject, "labels": str(question["labels"] or "")},
+            object_key=blob.key,
+            sha256=blob.sha256,
+            size_bytes=blob.size_bytes,
+            checkpoint_sha256=evaluation.subject,
+            is_forced=workspace.is_forced,
+        )
+    )
+
+
+def _titles_with_fused(
+    workspace: Workspace, title_ids: Sequence[str], producers: Mapping[str, dict[str, Json]]
+) -> list[PresentTitle]:
+    done = {
+        (row.title_id, row.fingerprint)
+        for row in records(workspace.store, ["fused_embeddings"])
+        if row.state is TitleState.OK
+    }
+    return [
+        title
+        for title in workspace.titles(title_ids, producers)
+        if title.state is TitleState.OK
+        and (title.title_id, title.chain.identity("fused_embeddings").fingerprint) in done
+    ]
+
+
+def _unimodal(workspace: Workspace, titles: Sequence[PresentTitle]) -> dict[str, FeatureSource]:
+    return {name: stored_features(workspace, titles, table) for name, table in unimodal_tables().items()}
+
+
+def _embedder(workspace: Workspace, sha256: str) -> Embedder:
+    device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
+    return Embedder(load_checkpoint(workspace, sha256), device)
+
+
+def _markdown(neighbours: Mapping[str, NeighbourReport], probes: ProbeReport | None) -> str:
+    lines = [
+        "**Shots whose nearest neighbour (adjacent ones left out) lies within ten shots**",
+        "",
+        "| vectors | share | 95 % | chance | titles | shots |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, report in neighbours.items():
+        if report.share is None or report.chance is None:
+            lines.append(f"| {name} | no title is long enough | | | 0 | 0 |")
+            continue
+        ends = "" if report.low is None else f"{report.low:.3f} to {report.high:.3f}"
+        lines.append(
+            f"| {name} | {report.share:.3f} | {ends} | {report.chance:.3f} | {report.num_titles} | {report.num_shots} |"
+        )
+    if probes is not None:
+        lines += ["", "**Linear probes**", "", probes.as_markdown()]
+    return "\n".join(lines)

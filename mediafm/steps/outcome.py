@@ -1,0 +1,53 @@
+"""What became of each title in a step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mediafm.types import TitleState
+
+
+@dataclass(frozen=True, kw_only=True)
+class TitleOutcome:
+    """One title in one step.
+
+    state: `ok`, `quarantined`, `failed`, `waiting` (an input is missing), or `vanished`.
+    reason: a sentence, empty for `ok`.
+    was_made: False if the values were there already.
+    rows: rows at hand per table.
+    """
+
+    title_id: str
+    state: TitleState
+    reason: str = ""
+    was_made: bool = False
+    rows: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """All titles of one step, in the order given."""
+
+    asset: str
+    outcomes: tuple[TitleOutcome, ...]
+
+    def titles(self, state: TitleState) -> list[str]:
+        """The ids of the titles that ended in `state`."""
+        return [outcome.title_id for outcome in self.outcomes if outcome.state is state]
+
+    @property
+    def num_made(self) -> int:
+        return sum(outcome.was_made for outcome in self.outcomes)
+
+    def counts(self) -> dict[str, int]:
+        """How many titles ended in each state that occurs."""
+        return dict(sorted(Counter(str(outcome.state) for outcome in self.outcomes).items()))
+
+    def reasons(self, states: Sequence[TitleState], limit: int = 10) -> list[str]:
+        """The first `limit` sentences of titles in `states`, and how many more there are."""
+        sentences = [f"{outcome.title_id}: {outcome.reason}" for outcome in self.outcomes if outcome.state in states]
+        more = len(sentences) - limit
+        return sentences[:limit] + ([f"(and {more} more)"] if more > 0 else [])

@@ -1,0 +1,161 @@
+"""The step that cuts a title: spans, kept frames and timed text by shot, each with its own identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from mediafm.catalog.title import Sidecar
+from mediafm.errors import UnusableMediaError
+from mediafm.extract.reader import CutShot, MediaReader
+from mediafm.lineage.fingerprint import Identity
+from mediafm.media.timed_text import assign_cues
+from mediafm.steps.present import PresentTitle
+from mediafm.steps.rows import frames_by_shot, spans_of
+from mediafm.steps.step import Made, TitleStep
+from mediafm.steps.workspace import Workspace
+from mediafm.store.schemas import SCHEMAS
+from mediafm.types import Json, Shot, TitleState
+
+FRAME_ROWS_AT_ONCE = 256
+"""Kept frames are written in row groups of this size: a long film never stands in memory whole."""
+
+
+class ShotsStep(TitleStep):
+    """Cuts titles in one decode each; a title whose timed text alone changed is not decoded again."""
+
+    asset = "shots"
+    tables = ("spans", "frames", "cues")
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def __enter__(self) -> Self:
+        self._reader = MediaReader(self._workspace.config.limits).__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.__exit__(kind, error, trace)
+
+    def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
+        wanted = {identity.table: identity for identity in missing}
+        made: list[Made] = []
+        if {"spans", "frames"} & set(wanted):
+            made += self._cut(title)
+        if "cues" in wanted:
+            made.append(self._read_cues(title, wanted["cues"]))
+        return made
+
+    def _cut(self, title: PresentTitle) -> list[Made]:
+        """One decode: frames stream into their file while spans gather; both are published, frames first.
+
+        A title with frames but no spans does not exist: spans are what makes the cut count.
+        """
+        spans, frames = title.chain.identity("spans"), title.chain.identity("frames")
+        store = self._workspace.store
+        shots: list[Shot] = []
+        info, profile = self._workspace.media_info(title), self._workspace.profile
+        cuts = self._reader.cut(title.path, info, profile.detector, self._workspace.config.frames)
+        with store.open_writer(frames, SCHEMAS["frames"]) as writer:
+            for rows in _frame_tables(self._bounded(title, cuts, shots)):
+                writer.write(rows)
+        if writer.stored is None:
+            raise UnusableMediaError("no frames", rule="a cut title has frames", where=title.title_id)
+        table = pa.table(
+            {
+                "shot_index": [shot.index for shot in shots],
+                "start_seconds": [shot.span.start_seconds for shot in shots],
+                "end_seconds": [shot.span.end_seconds for shot in shots],
+                "start_frame": [shot.start_frame for shot in shots],
+                "end_frame": [shot.end_frame for shot in shots],
+            },
+            schema=SCHEMAS["spans"],
+        )
+        details: dict[str, Json] = {"is_complete": info.is_complete}
+        if cuts.summary is not None:
+            details |= {"num_decode_errors": cuts.summary.num_errors, "notes": list(cuts.summary.notes)}
+        return [Made(frames, writer.stored), Made.of(store, spans, table, details)]
+
+    def _bounded(self, title: PresentTitle, cuts: Iterable[CutShot], shots: list[Shot]) -> Iterator[CutShot]:
+        """Passes cuts on and notes their shots; a title beyond the limit is set aside."""
+        limit = self._workspace.config.limits.max_shots
+        for cut in cuts:
+            if len(shots) >= limit:
+                raise UnusableMediaError(
+                    f"more than {limit} shots",
+                    rule="limits.max_shots bounds the shots of a title",
+                    where=title.title_id,
+                    remedy="Raise the limit, or look whether the detector suits this title.",
+                )
+            shots.append(cut.shot)
+            yield cut
+
+    def _read_cues(self, title: PresentTitle, identity: Identity) -> Made:
+        store, config = self._workspace.store, self._workspace.config
+        info = self._workspace.media_info(title)
+        sidecars = [Sidecar(**{**item, "flags": tuple(item["flags"])}) for item in title.source["sidecars"]]
+        text = self._reader.timed_text(title.path, sidecars, info, config.timed_text)
+        spans = spans_of(store.read(title.chain.identity("spans")))
+        assignment = assign_cues(text.cues, spans)
+        rows = [
+            {
+                "shot_index": shot_index,
+                "start_seconds": cue.start_seconds,
+                "end_seconds": cue.end_seconds,
+                "text": cue.text,
+                "language": cue.language,
+                "source": cue.source,
+                "is_hearing_impaired": cue.is_hearing_impaired,
+            }
+            for shot_index, cue in assignment.assigned
+        ]
+        for position, row in enumerate(rows):
+            row["position"] = position
+        details: dict[str, Json] = {
+            "num_cues_outside": assignment.num_outside,
+            "source": text.source,
+            "language": text.language,
+            "problems": list(text.problems[:10]),
+        }
+        return Made.of(store, identity, pa.Table.from_pylist(rows, schema=SCHEMAS["cues"]), details)
+
+
+def _frame_tables(cuts: Iterator[CutShot]) -> Iterator[pa.Table]:
+    rows: list[dict[str, object]] = []
+    for cut in cuts:
+        rows += [
+            {
+                "shot_index": cut.shot.index,
+                "position": position,
+                "frame_index": frame.frame_index,
+                "time_seconds": frame.time_seconds,
+                "width_px": frame.width_px,
+                "height_px": frame.height_px,
+                "jpeg": frame.jpeg,
+            }
+            for position, frame in enumerate(cut.frames)
+        ]
+        if len(rows) >= FRAME_ROWS_AT_ONCE:
+            yield pa.Table.from_pylist(rows, schema=SCHEMAS["frames"])
+            rows = []
+    if rows:
+        yield pa.Table.from_pylist(rows, schema=SCHEMAS["frames"])
+
+
+def title_contact_sheet(workspace: Workspace, title: PresentTitle) -> bytes | None:
+    """A picture of the title's shots, or None if it has not been cut."""
+    from mediafm.shots.contact_sheet import contact_sheet
+
+    identity = title.chain.identity("frames") if title.state is TitleState.OK else None
+    if identity is None or not workspace.store.has(identity):
+        return None
+    batches = workspace.store.read_batches(identity, ["shot_index", "time_seconds", "jpeg"])
+    middles = [
+        (index, times[len(times) // 2], jpegs[len(jpegs) // 2]) for index, times, jpegs in frames_by_shot(batches)
+    ]
+    return contact_sheet(middles)

@@ -1,0 +1,230 @@
+"""The step that takes titles in: probes each file, hashes what later steps depend on, or sets the file aside.
+
+A file is seen as unchanged by its size and time, its sidecars' sizes and times, its metadata and the versions of the
+step and the decoder: then it is not opened again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from mediafm.catalog.title import CatalogTitle
+from mediafm.errors import MediaFMError, UnusableMediaError
+from mediafm.extract.reader import MediaReader
+from mediafm.lineage.fingerprint import Identity, canonical_json, fingerprint
+from mediafm.lineage.records import FIRST_GENERATION, LedgerRecord
+from mediafm.lineage.tables import TABLES
+from mediafm.media.info import MediaInfo
+from mediafm.steps.history import decoder_version
+from mediafm.steps.outcome import StepReport, TitleOutcome
+from mediafm.steps.present import PresentTitle
+from mediafm.steps.workspace import Workspace
+from mediafm.store.schemas import SCHEMAS
+from mediafm.types import Json, TitleState
+
+ASSET = "raw_titles"
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a title's bytes are: the values that later identities are made of."""
+
+    info: MediaInfo
+    facets: Mapping[str, str]
+
+
+def is_unchanged(workspace: Workspace, title: CatalogTitle, present: PresentTitle | None) -> bool:
+    """True if nothing about the title moved since its record was made, so that there is nothing to do."""
+    if present is None or workspace.is_forced:
+        return False
+    if present.state is TitleState.QUARANTINED and workspace.retries_quarantined:
+        return False
+    if present.state not in (TitleState.OK, TitleState.QUARANTINED):
+        return False
+    return present.source.get("signature") == signature(title)
+
+
+def take_in(workspace: Workspace, titles: Sequence[CatalogTitle], vanished: Sequence[str] = ()) -> StepReport:
+    """Probes the titles that changed; records each, with its state.
+
+    Args:
+        titles: as the catalogue lists them now.
+        vanished: ids that were asked for and that no catalogue lists any more.
+    """
+    present = {title.title_id: title for title in workspace.titles([*(one.title_id for one in titles), *vanished])}
+    outcomes = {title_id: _record_vanished(workspace, present.get(title_id), title_id) for title_id in vanished}
+    todo = []
+    for title in titles:
+        before = present.get(title.title_id)
+        if before is not None and is_unchanged(workspace, title, before):
+            outcomes[title.title_id] = TitleOutcome(
+                title_id=title.title_id, state=before.state, reason=before.reason, rows={"titles": 1}
+            )
+        else:
+            todo.append(title)
+    if todo:
+        workspace.progress.begin(ASSET, len(todo))
+        try:
+            with MediaReader(workspace.config.limits) as reader:
+                for title in todo:
+                    outcomes[title.title_id] = _take_in_one(workspace, reader, title, present.get(title.title_id))
+                    workspace.progress.advance(title.title_id)
+        finally:
+            workspace.progress.end()
+    order = [*(title.title_id for title in titles), *vanished]
+    return StepReport(ASSET, tuple(outcomes[title_id] for title_id in order))
+
+
+def signature(title: CatalogTitle) -> str:
+    """Moves when the title's file, its sidecars, its metadata, the step or the decoder do. Reads no media."""
+    return fingerprint(
+        {
+            "path": title.uri,
+            "size_bytes": title.size_bytes,
+            "modified_ns": title.modified_ns,
+            "sidecars": [asdict(sidecar) for sidecar in title.sidecars],
+            "metadata": title.metadata.as_json(),
+            "group_id": title.group_id,
+            "step_version": TABLES["titles"].step_version,
+            "decoder_version": decoder_version(),
+        }
+    )
+
+
+def _take_in_one(
+    workspace: Workspace, reader: MediaReader, title: CatalogTitle, before: PresentTitle | None
+) -> TitleOutcome:
+    started = time.monotonic()
+    generation = before.generation + 1 if before else FIRST_GENERATION
+    try:
+        probed = _probe(reader, title)
+    except UnusableMediaError as error:
+        return _set_aside(workspace, title, generation, TitleState.QUARANTINED, str(error))
+    except MediaFMError as error:
+        return _set_aside(workspace, title, generation, TitleState.FAILED, str(error))
+    except OSError as error:
+        reason = f"{title.title_id}: {error}; the file could not be read. Check that it is there and readable."
+        return _set_aside(workspace, title, generation, TitleState.FAILED, reason)
+    identity = Identity(
+        table="titles",
+        title_id=title.title_id,
+        producer=workspace.producers["titles"],
+        inputs={"media": probed.info.media_sha256, **probed.facets},
+    )
+    stored = workspace.store.write(identity, _row(title, probed))
+    workspace.ledger.add(
+        LedgerRecord.of(
+            identity,
+            facets=probed.facets,
+            object_key=stored.key,
+            sha256=stored.sha256,
+            size_bytes=stored.size_bytes,
+            num_rows=1,
+            generation=generation,
+            step_version=TABLES["titles"].step_version,
+            seconds=time.monotonic() - started,
+            media_sha256=probed.info.media_sha256,
+            is_forced=workspace.is_forced,
+            details={**_details(title), "duration_seconds": probed.info.duration_seconds},
+        )
+    )
+    return TitleOutcome(title_id=title.title_id, state=TitleState.OK, was_made=True, rows={"titles": 1})
+
+
+def _probe(reader: MediaReader, title: CatalogTitle) -> Probed:
+    info = reader.probe(title.uri)
+    sidecars: list[Json] = [
+        {"sha256": _sha256(Path(item.path)), "suffix": Path(item.path).suffix.lower(), "language": item.language}
+        for item in title.sidecars
+    ]
+    facets = {
+        "video": info.video_sha256,
+        "audio": info.audio_sha256,
+        "text": fingerprint({"sidecars": sidecars, "embedded": info.subtitles_sha256}),
+        "metadata": fingerprint(title.metadata.as_json()),
+    }
+    return Probed(info, facets)
+
+
+def _row(title: CatalogTitle, probed: Probed) -> pa.Table:
+    sidecars: list[Json] = [
+        {"suffix": Path(item.path).suffix.lower(), "language": item.language} for item in title.sidecars
+    ]
+    row = {
+        "title_id": title.title_id,
+        "info_json": canonical_json(probed.info.as_json()),
+        "metadata_json": canonical_json(title.metadata.as_json()),
+        "sidecars_json": canonical_json(sidecars),
+        "group_id": title.group_id,
+        **{f"facet_{name}": value for name, value in probed.facets.items()},
+    }
+    return pa.Table.from_pylist([row], schema=SCHEMAS["titles"])
+
+
+def _details(title: CatalogTitle) -> dict[str, Json]:
+    return {
+        "source": {
+            "path": title.uri,
+            "size_bytes": title.size_bytes,
+            "modified_ns": title.modified_ns,
+            "sidecars": [asdict(item) for item in title.sidecars],
+            "signature": signature(title),
+        },
+        "group_id": title.group_id,
+        "decoder_version": decoder_version(),
+    }
+
+
+def _set_aside(
+    workspace: Workspace, title: CatalogTitle, generation: int, state: TitleState, reason: str
+) -> TitleOutcome:
+    workspace.ledger.add(
+        LedgerRecord(
+            asset=ASSET,
+            table="titles",
+            title_id=title.title_id,
+            state=state,
+            reason=reason,
+            generation=generation,
+            step_version=TABLES["titles"].step_version,
+            media_sha256=_sha256_or_nothing(Path(title.uri)),
+            is_forced=workspace.is_forced,
+            details=_details(title),
+        )
+    )
+    return TitleOutcome(title_id=title.title_id, state=state, reason=reason, was_made=True)
+
+
+def _record_vanished(workspace: Workspace, before: PresentTitle | None, title_id: str) -> TitleOutcome:
+    reason = f"{title_id}: no catalogue of this root lists it any more"
+    if before is None or before.state is not TitleState.VANISHED:
+        workspace.ledger.add(
+            LedgerRecord(
+                asset=ASSET,
+                table="titles",
+                title_id=title_id,
+                state=TitleState.VANISHED,
+                reason=reason,
+                generation=before.generation + 1 if before else FIRST_GENERATION,
+            )
+        )
+    return TitleOutcome(title_id=title_id, state=TitleState.VANISHED, reason=reason)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_or_nothing(path: Path) -> str:
+    """The checksum of a file that was set aside; "" if it cannot be read, which its reason then says."""
+    try:
+        return _sha256(path)
+    except OSError:
+        return ""

@@ -1,0 +1,220 @@
+"""The steps that train: the manifest of what a run sees, and the checkpoint that the run gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mediafm.data.corpus import open_corpus
+from mediafm.data.manifest import ManifestTitle, TrainingManifest, build_manifest
+from mediafm.data.manifest_files import MANIFEST_FILE, MASKS_FILE, TITLES_FILE
+from mediafm.data.manifest_files import from_files as manifest_from_files
+from mediafm.data.manifest_files import to_files as manifest_to_files
+from mediafm.data.split import TooLittleDataError
+from mediafm.lineage.fingerprint import fingerprint
+from mediafm.lineage.records import LedgerRecord
+from mediafm.steps import checkpoints
+from mediafm.steps.device import resolve_device
+from mediafm.steps.present import PresentTitle
+from mediafm.steps.sequences import sequence_loader
+from mediafm.steps.workspace import Workspace
+from mediafm.store.views import records
+from mediafm.train.checkpoint import Checkpoint
+from mediafm.train.checkpoint import to_files as checkpoint_to_files
+from mediafm.train.config import resolve
+from mediafm.train.curves import CurvePoint
+from mediafm.train.loop import train
+from mediafm.types import Json, TitleState
+
+MANIFEST = "manifest"
+"""The pointer to the newest training manifest."""
+MANIFESTS_FOLDER = "store/manifests"
+TRAINING_STEP_VERSION = 1
+"""Raised by hand whenever the same manifest and settings give another checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestOutcome:
+    """The manifest of the root's present titles, or why there is none."""
+
+    manifest: TrainingManifest | None
+    reason: str = ""
+    was_made: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointOutcome:
+    """A checkpoint and what the ledger says of it, or why there is none.
+
+    curves: empty if the checkpoint was there already.
+    """
+
+    checkpoint: Checkpoint | None
+    record: LedgerRecord | None = None
+    curves: tuple[CurvePoint, ...] = ()
+    reason: str = ""
+    was_made: bool = False
+
+
+def plan_manifest(workspace: Workspace) -> ManifestOutcome:
+    """The manifest that the root's current titles make now; nothing is written."""
+    last = last_manifest(workspace)
+    titles = manifest_titles(workspace)
+    stand_ins = last.stand_ins if last else None
+    try:
+        manifest = build_manifest(titles, workspace.space.as_json(), workspace.config.training, stand_ins)
+    except TooLittleDataError as error:
+        return ManifestOutcome(manifest=None, reason=str(error))
+    return ManifestOutcome(manifest=manifest)
+
+
+def make_manifest(workspace: Workspace) -> ManifestOutcome:
+    """Writes the manifest of the root's current titles and points to it."""
+    planned = plan_manifest(workspace)
+    manifest = planned.manifest
+    if manifest is None:
+        return planned
+    folder = f"{MANIFESTS_FOLDER}/{manifest.sha256}"
+    stored = checkpoints.put_files(workspace.store, folder, manifest_to_files(manifest))
+    was_made = any(item.was_new for item in stored.values())
+    if was_made or not _rows_of(workspace, "manifests", manifest.sha256):
+        workspace.ledger.add(
+            LedgerRecord(
+                asset="training_manifest",
+                table="manifests",
+                fingerprint=manifest.sha256,
+                producer={"space": workspace.space.space_id, "step_version": TRAINING_STEP_VERSION},
+                object_key=folder,
+                sha256=manifest.sha256,
+                size_bytes=sum(item.size_bytes for item in stored.values()),
+                num_rows=len(manifest.titles),
+                step_version=TRAINING_STEP_VERSION,
+                details=manifest.summary(),
+            )
+        )
+    workspace.pointers.ensure(MANIFEST, {"manifest_sha256": manifest.sha256}, "the newest training manifest")
+    return ManifestOutcome(manifest=manifest, was_made=was_made)
+
+
+def last_manifest(workspace: Workspace) -> TrainingManifest | None:
+    """The manifest that the pointer names; None before the first."""
+    pointer = workspace.pointers.read(MANIFEST)
+    return load_manifest(workspace, str(pointer.value["manifest_sha256"])) if pointer else None
+
+
+def load_manifest(workspace: Workspace, sha256: str) -> TrainingManifest:
+    """A manifest of the store, verified. Raises `NotFoundError`, `IntegrityError`."""
+    names = (MANIFEST_FILE, TITLES_FILE, MASKS_FILE)
+    return manifest_from_files(
+        {name: workspace.store.read_blob(f"{MANIFESTS_FOLDER}/{sha256}/{name}") for name in names}
+    )
+
+
+def manifest_titles(workspace: Workspace) -> list[ManifestTitle]:
+    """The titles whose fused vectors and metadata are there in the configured space."""
+    done = {
+        (row.table, row.title_id, row.fingerprint): row
+        for row in records(workspace.store, ["fused_embeddings", "metadata_embeddings"])
+        if row.state is TitleState.OK
+    }
+    found = []
+    for title in workspace.all_titles():
+        if title.state is TitleState.OK:
+            rows = [
+                done.get((table, title.title_id, title.chain.identity(table).fingerprint))
+                for table in ("fused_embeddings", "metadata_embeddings")
+            ]
+            if rows[0] is not None and rows[1] is not None:
+                found.append(_manifest_title(title, rows[0], rows[1]))
+    return found
+
+
+def existing_checkpoint(workspace: Workspace, manifest_sha256: str) -> LedgerRecord | None:
+    """The ledger's row on a checkpoint that this manifest and these settings gave before, if its files are there."""
+    producer = _training_producer(workspace)
+    for row in reversed(records(workspace.store, ["checkpoints"])):
+        is_same = row.inputs.get("manifest") == manifest_sha256 and fingerprint(row.producer) == fingerprint(producer)
+        if is_same and workspace.store.files.exists(f"{row.object_key}/{checkpoints.WEIGHTS_FILE}"):
+            return row
+    return None
+
+
+def make_checkpoint(workspace: Workspace) -> CheckpointOutcome:
+    """Trains on the newest manifest, unless that was done before with the same settings.
+
+    Raises:
+        NotFoundError: there is no manifest.
+        TrainingError: a number was not finite.
+    """
+    manifest = last_manifest(workspace)
+    if manifest is None:
+        planned = plan_manifest(workspace)
+        return CheckpointOutcome(checkpoint=None, reason=planned.reason or "there is no training manifest yet")
+    known = None if workspace.is_forced else existing_checkpoint(workspace, manifest.sha256)
+    if known is not None:
+        return CheckpointOutcome(checkpoint=checkpoints.load_checkpoint(workspace, known.sha256), record=known)
+    return _train(workspace, manifest)
+
+
+def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcome:
+    corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.root_path / "cache")
+    config = resolve(workspace.config.training, manifest, corpus)
+    device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
+    workspace.progress.begin("training", 0)
+    try:
+        result = train(
+            manifest,
+            corpus,
+            config,
+            device=device,
+            on_metrics=lambda point: workspace.progress.advance(
+                f"step {point.step}: validation loss {point.validation_loss:.4f}"
+            ),
+        )
+    finally:
+        workspace.progress.end()
+    checkpoint = result.checkpoint
+    folder = f"{checkpoints.FOLDER}/{checkpoint.sha256}"
+    stored = checkpoints.put_files(workspace.store, folder, checkpoint_to_files(checkpoint))
+    producers: Mapping[str, Json] = {table: dict(value) for table, value in workspace.producers.items()}
+    record = LedgerRecord(
+        asset="mediafm_checkpoint",
+        table="checkpoints",
+        fingerprint=checkpoint.sha256,
+        producer=_training_producer(workspace),
+        inputs={"manifest": manifest.sha256},
+        object_key=folder,
+        sha256=checkpoint.sha256,
+        size_bytes=sum(item.size_bytes for item in stored.values()),
+        num_rows=1,
+        step_version=TRAINING_STEP_VERSION,
+        seconds=result.seconds,
+        checkpoint_sha256=checkpoint.sha256,
+        is_forced=workspace.is_forced,
+        details={"producers": producers, "space": workspace.space.space_id, "preset": config.preset},
+    )
+    return CheckpointOutcome(checkpoint=checkpoint, record=record, curves=result.curves, was_made=True)
+
+
+def _training_producer(workspace: Workspace) -> dict[str, Json]:
+    settings: dict[str, Json] = workspace.config.training.model_dump(mode="json")
+    return {"training": settings, "step_version": TRAINING_STEP_VERSION}
+
+
+def _rows_of(workspace: Workspace, table: str, sha256: str) -> list[LedgerRecord]:
+    return [row for row in records(workspace.store, [table]) if row.fingerprint == sha256]
+
+
+def _manifest_title(title: PresentTitle, fused: LedgerRecord, metadata: LedgerRecord) -> ManifestTitle:
+    has_metadata = bool(metadata.details.get("is_present"))
+    num_vectors = fused.details.get("num_vectors", fused.num_rows)
+    return ManifestTitle(
+        title_id=title.title_id,
+        group_id=title.group_id,
+        media_sha256=title.media_sha256,
+        fused_fingerprint=fused.fingerprint,
+        fused_key=fused.object_key,
+        metadata_fingerprint=metadata.fingerprint if has_metadata else None,
+        metadata_key=metadata.object_key if has_metadata else None,
+        num_shots=int(str(num_vectors)),
+    )

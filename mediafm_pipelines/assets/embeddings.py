@@ -1,0 +1,91 @@
+"""The embeddings of each title: unimodal, metadata, fused, contextual.
+
+Belongs here: the six embedding assets. Does not belong here: encoders, fusion, the model.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from mediafm_pipelines.graph import Graph
+from mediafm_pipelines.materialize import title_result
+from mediafm_pipelines.resources import WorkspaceResource
+
+UNIMODAL = {
+    "video_embeddings": ("shots", "The kept frames of each shot by the profile's frozen video encoder.", {"torch"}),
+    "audio_embeddings": ("shots", "Each shot's own sound by the profile's frozen audio encoder.", {"torch", "ffmpeg"}),
+    "text_embeddings": ("shots", "Each shot's timed text by the profile's frozen text encoder.", {"torch"}),
+    "metadata_embeddings": (
+        "raw_titles",
+        "Each title's metadata by the profile's text encoder: what [GLOBAL] reads.",
+        {"torch"},
+    ),
+}
+
+
+def embedding_assets(graph: Graph) -> list[dg.AssetsDefinition]:
+    unimodal = [_unimodal_asset(graph, name, *about) for name, about in UNIMODAL.items()]
+    return [*unimodal, _fused_asset(graph), _contextual_asset(graph)]
+
+
+def _unimodal_asset(graph: Graph, name: str, parent: str, about: str, kinds: set[str]) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.title_asset("embeddings", kinds={*kinds, "parquet"}, needs_gpu=True),
+        name=name,
+        deps=[parent],
+        code_version=graph.code_version(name),
+        description=about,
+    )
+    def embeddings(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        from mediafm.steps.embeddings import EMBEDDING_STEPS
+
+        return _run(context, workspace, EMBEDDING_STEPS[name])
+
+    return embeddings
+
+
+def _fused_asset(graph: Graph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.title_asset("embeddings", kinds={"numpy", "parquet"}),
+        deps=["video_embeddings", "audio_embeddings", "text_embeddings"],
+        code_version=graph.code_version("fused_embeddings"),
+        description="One vector a shot: each block L2-normalised and weighted, concatenated, unit normed.",
+    )
+    def fused_embeddings(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        from mediafm.steps.fused import FusedStep
+
+        return _run(context, workspace, FusedStep)
+
+    return fused_embeddings
+
+
+def _contextual_asset(graph: Graph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.title_asset("embeddings", kinds={"torch", "parquet"}, needs_gpu=True),
+        deps=["fused_embeddings", "metadata_embeddings", "champion"],
+        code_version=graph.code_version("contextual_embeddings"),
+        description="The product: each shot's vector in the context of its title, and one vector for the title, "
+        "by the champion checkpoint.",
+    )
+    def contextual_embeddings(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        from mediafm.steps.contextual import embed_in_context
+        from mediafm_pipelines import tags
+
+        with workspace.open(context) as work:
+            report, checkpoint = embed_in_context(work, context.partition_keys)
+        context.instance.add_run_tags(context.run.run_id, {tags.CHECKPOINT: (checkpoint or "none")[:16]})
+        return title_result(context, report, checkpoint or "none", {"checkpoint": checkpoint or "none yet"})
+
+    return contextual_embeddings
+
+
+def _run(context: dg.AssetExecutionContext, workspace: WorkspaceResource, step: Any) -> dg.MaterializeResult:
+    from mediafm.steps.coverage import coverage_markdown
+    from mediafm.steps.runner import run_step
+
+    with workspace.open(context) as work:
+        made = step(work)
+        report = run_step(work, made, work.titles(context.partition_keys))
+        table = coverage_markdown(work, made.asset, context.partition_keys)
+        version = work.producer_ids[made.tables[0]]
+    return title_result(context, report, version, {"coverage": dg.MetadataValue.md(table)})

@@ -1,0 +1,143 @@
+"""`mediafm run`: a catalogue through the whole graph, in this process; only what is missing is done.
+
+Belongs here: the order of the stages and what decides that a stage has work. Does not belong here: the work.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from mediafm.config import Config
+from mediafm.progress import Progress
+from mediafm_pipelines import tags
+from mediafm_pipelines.definitions import build_defs
+from mediafm_pipelines.execution import RunResult, run_assets
+from mediafm_pipelines.instance import open_instance
+from mediafm_pipelines.jobs import INGEST, REEMBED, RETRAIN, SERVE
+from mediafm_pipelines.orphans import fail_orphans
+from mediafm_pipelines.partitions import TitleRange, contiguous_ranges, register_titles
+from mediafm_pipelines.resources import WorkspaceResource
+
+
+@dataclass
+class CatalogRun:
+    """One `mediafm run` under way.
+
+    title_ids: what the run covers: the titles of its own catalogue.
+    problems: rows and sidecars of the catalogue that could not be used.
+    results: the Dagster runs so far.
+    """
+
+    config: Config
+    progress: Progress
+    is_forced: bool = False
+    retries_quarantined: bool = False
+    title_ids: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    results: list[RunResult] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    wall_seconds: float = 0.0
+
+    @property
+    def faults(self) -> list[str]:
+        """What failed in the runs, one sentence an asset."""
+        return [f"{asset}: {reason}" for result in self.results for asset, reason in result.failed_assets.items()]
+
+    def execute(self, catalog: str | None, labels: Sequence[str] = (), only: Sequence[str] | None = None) -> None:
+        """Runs the stages.
+
+        Args:
+            catalog: a folder or manifest; None for all that the root knows.
+            labels: label files for the probes, remembered by the root.
+            only: ids of titles that the ingest is limited to.
+
+        Raises:
+            CatalogError: there is no such catalogue.
+            ConfigError: the configuration cannot be used.
+        """
+        started = time.monotonic()
+        listed = self._take_catalog(catalog, labels)
+        with open_instance(self.config) as instance:
+            self.orphans = fail_orphans(instance)
+            register_titles(instance, [title.title_id for title in listed])
+            definitions = build_defs(self.config, {"workspace": self._workspace_resource()})
+            self._ingest(definitions, instance, listed, only)
+            self._retrain(definitions, instance)
+            self._embed(definitions, instance)
+        self.wall_seconds = time.monotonic() - started
+
+    def _take_catalog(self, catalog: str | None, labels: Sequence[str]) -> list[Any]:
+        from mediafm.catalog.scan import scan_catalog
+        from mediafm.steps.catalogs import remember_inputs, scan_known
+
+        with self._open() as work:
+            found = scan_catalog(catalog, self.config.limits) if catalog else scan_known(work)
+            remember_inputs(work, [catalog] if catalog else [], labels)
+            work.point_producers()
+        self.title_ids = [title.title_id for title in found.titles]
+        self.problems = [str(problem) for problem in found.problems]
+        return list(found.titles)
+
+    def _ingest(
+        self,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        listed: Sequence[Any],
+        only: Sequence[str] | None,
+    ) -> None:
+        from mediafm.steps.plan import titles_to_ingest
+
+        with self._open() as work:
+            lacking = titles_to_ingest(work, [title for title in listed if only is None or title.title_id in only])
+        for titles in self._ranges(instance, lacking):
+            self._run(definitions, instance, INGEST, titles)
+
+    def _retrain(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        from mediafm.steps.promotion import needs_training
+
+        with self._open() as work:
+            needed = needs_training(work)
+        if needed:
+            self._run(definitions, instance, RETRAIN, None)
+
+    def _embed(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        from mediafm.steps.promotion import needs_serving
+
+        from mediafm.steps.contextual import champion_sha256
+        from mediafm.steps.serving import embedded_titles
+
+        with self._open() as work:
+            champion = champion_sha256(work)
+            missing = embedded_titles(work, champion)[1] if champion else []
+        for titles in self._ranges(instance, missing):
+            self._run(definitions, instance, REEMBED, titles)
+        with self._open() as work:
+            needed = needs_serving(work)
+        if needed:
+            self._run(definitions, instance, SERVE, None)
+
+    def _ranges(self, instance: dg.DagsterInstance, wanted: Sequence[str]) -> list[TitleRange]:
+        registered = instance.get_dynamic_partitions("titles")
+        return contiguous_ranges(registered, wanted, self.config.orchestration.titles_per_run)
+
+    def _run(
+        self,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        assets: Sequence[str],
+        titles: TitleRange | None,
+    ) -> None:
+        run_tags = {tags.FORCE: str(self.is_forced).lower(), tags.RETRY: str(self.retries_quarantined).lower()}
+        self.results += run_assets(definitions, instance, assets, titles, run_tags)
+
+    def _workspace_resource(self) -> WorkspaceResource:
+        resource = WorkspaceResource(config_json=self.config.model_dump_json(), device=self.config.device)
+        return resource.showing(self.progress)
+
+    def _open(self) -> Any:
+        from mediafm.steps.workspace import Workspace
+
+        return Workspace.open(self.config, is_forced=self.is_forced, retries_quarantined=self.retries_quarantined)

@@ -1,0 +1,55 @@
+"""Asset checks: counts agree, spans cover the title, vectors are finite and unit norm, lineage is consistent.
+
+Belongs here: questions to the ledger and the store, and their answers with counts and the first ten findings.
+Does not belong here: the questions' SQL (`mediafm.steps.checks`). They are not partitioned and never block.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from mediafm_pipelines.resources import WorkspaceResource
+
+VECTOR_ASSETS = (
+    "video_embeddings",
+    "audio_embeddings",
+    "text_embeddings",
+    "metadata_embeddings",
+    "fused_embeddings",
+    "contextual_embeddings",
+)
+
+
+def asset_checks() -> list[Any]:
+    return [
+        _check("raw_titles", "no_title_left_out", "Titles that are quarantined, failed or vanished.", "left_out"),
+        _check("shots", "spans_cover_the_title", "Spans are ordered, disjoint and cover the picture.", "span_gaps"),
+        _check("fused_embeddings", "counts_agree", "Each table has a row for each shot.", "count_mismatches"),
+        *(
+            _check(
+                asset, "vectors_are_sound", "Vectors are finite; fused and contextual ones have unit norm.", "vectors"
+            )
+            for asset in VECTOR_ASSETS
+        ),
+        _check("contextual_embeddings", "lineage_is_consistent", "Ledger, file and header say the same.", "lineage"),
+    ]
+
+
+def _check(asset: str, name: str, description: str, question: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=asset, name=name, description=description)
+    def check(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        from mediafm.steps.checks import QUESTIONS
+
+        with workspace.open(context) as work:
+            answer = QUESTIONS[question](work, asset)
+        return dg.AssetCheckResult(
+            passed=not answer.findings,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "looked_at": answer.num_looked_at,
+                "found": answer.num_found,
+                "first": dg.MetadataValue.md("\n".join(f"- {finding}" for finding in answer.findings) or "nothing"),
+            },
+        )
+
+    return check

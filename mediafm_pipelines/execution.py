@@ -1,0 +1,79 @@
+"""Running parts of the graph in this process, on a root's own instance.
+
+Belongs here: one run of some assets over some titles, and what came of it. Does not belong here: what to run.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from mediafm_pipelines import tags
+from mediafm_pipelines.partitions import TitleRange
+
+QUIET_LOGGERS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of a run.
+
+    failed_assets: the assets whose step failed, with the reason.
+    skipped_assets: those that did not run because of them.
+    """
+
+    run_id: str
+    failed_assets: Mapping[str, str]
+    skipped_assets: tuple[str, ...]
+
+
+def run_assets(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    assets: Sequence[str],
+    titles: TitleRange | None,
+    run_tags: Mapping[str, str],
+) -> list[RunResult]:
+    """Materialises `assets` (in the order of the graph) for `titles`, in this process.
+
+    Where a step ends in failure because some titles failed, the assets behind it are run all the same in a run of
+    their own: the titles that did not fail go on.
+    """
+    results = []
+    remaining = list(assets)
+    while remaining:
+        result = _one_run(definitions, instance, remaining, titles, run_tags)
+        results.append(result)
+        remaining = [asset for asset in remaining if asset in result.skipped_assets]
+    return results
+
+
+def _one_run(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    assets: Sequence[str],
+    titles: TitleRange | None,
+    run_tags: Mapping[str, str],
+) -> RunResult:
+    job = definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey(asset) for asset in assets],
+        tags={**tags.process_tags(), **run_tags, **(titles.tags if titles else {})},
+        run_config=QUIET_LOGGERS,
+        raise_on_error=False,
+    )
+    failed = {event.step_key or "": _reason(event) for event in result.get_step_failure_events()}
+    succeeded = {event.step_key for event in result.get_step_success_events()}
+    skipped = tuple(asset for asset in assets if asset not in succeeded and asset not in failed)
+    return RunResult(result.run_id, failed, skipped)
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else "no reason was given"

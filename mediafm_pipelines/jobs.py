@@ -1,0 +1,61 @@
+"""Jobs: parts of the graph that are run together.
+
+Belongs here: which assets go together, and their run tags. Does not belong here: when they run (sensors, schedules).
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from mediafm_pipelines import tags
+from mediafm_pipelines.graph import Graph
+from mediafm_pipelines.partitions import register_titles as register
+from mediafm_pipelines.resources import WorkspaceResource
+
+INGEST = (
+    "raw_titles",
+    "metadata_embeddings",
+    "shots",
+    "video_embeddings",
+    "audio_embeddings",
+    "text_embeddings",
+    "fused_embeddings",
+)
+"""Everything that a title needs before a model reads it, in the order of the graph."""
+RETRAIN = ("labels", "training_manifest", "mediafm_checkpoint", "checkpoint_probes", "champion")
+REEMBED = ("contextual_embeddings",)
+SERVE = ("served_manifest", "probe_metrics")
+
+
+def build_jobs(graph: Graph) -> list[Any]:
+    gpu = _run_tags(tags.gpu_request(graph.config.orchestration.gpus_per_step))
+    return [
+        dg.define_asset_job("ingest_job", dg.AssetSelection.assets(*INGEST), tags=gpu),
+        dg.define_asset_job("retrain_job", dg.AssetSelection.assets(*RETRAIN), tags=gpu),
+        dg.define_asset_job("reembed_job", dg.AssetSelection.assets(*REEMBED), tags=gpu),
+        dg.define_asset_job("serve_job", dg.AssetSelection.assets(*SERVE)),
+        register_titles_job,
+    ]
+
+
+def _run_tags(op_tags: dict[str, Any]) -> dict[str, Any]:
+    """GPU requests for launchers that start one pod a run: they read run tags, not op tags."""
+    return dict(op_tags)
+
+
+@dg.op(description="Scans the root's catalogues and makes a partition of each title that is new.")
+def register_listed_titles(context: dg.OpExecutionContext, workspace: WorkspaceResource) -> None:
+    from mediafm.steps.catalogs import scan_known
+
+    with workspace.open(context) as work:
+        catalog = scan_known(work)
+    for problem in catalog.problems:
+        context.log.warning(str(problem))
+    new = register(context.instance, [title.title_id for title in catalog.titles])
+    context.log.info(f"{len(catalog.titles)} titles listed, {len(new)} of them new")
+    context.add_output_metadata({"listed": len(catalog.titles), "new": len(new), "problems": len(catalog.problems)})
+
+
+@dg.job(name="register_titles", description="For those who keep sensors off: makes new titles known to Dagster.")
+def register_titles_job() -> None:
+    register_listed_titles()

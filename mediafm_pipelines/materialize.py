@@ -1,0 +1,81 @@
+"""How a step's report becomes Dagster's events.
+
+Belongs here: the one way from `StepReport` to `MaterializeResult` or `Failure`. Does not belong here: any work.
+"""
+
+import base64
+
+import dagster as dg
+
+from mediafm.steps.outcome import StepReport
+from mediafm.types import TitleState
+
+MAX_PICTURED_TITLES = 4
+"""Metadata is copied into every partition's event: pictures go along only in runs of a few titles."""
+
+Metadata = dict[str, dg.MetadataValue | str | int | float | bool]
+
+
+def title_result(
+    context: dg.AssetExecutionContext, report: StepReport, data_version: str, metadata: Metadata | None = None
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The result of a step over titles; titles that failed end the step, after the others' success is on record.
+
+    Raises:
+        dagster.Failure: titles failed. The others are materialised all the same.
+    """
+    everything: Metadata = {**_counts(report), **(metadata or {})}
+    _observe_left_out(context, report)
+    failed = report.titles(TitleState.FAILED)
+    if not failed:
+        return dg.MaterializeResult(data_version=dg.DataVersion(data_version), metadata=everything)
+    for outcome in report.outcomes:
+        if outcome.state is not TitleState.FAILED:
+            context.log_event(
+                dg.AssetMaterialization(
+                    context.asset_key,
+                    partition=outcome.title_id,
+                    metadata={"state": str(outcome.state), "reason": outcome.reason},
+                    tags={"dagster/data_version": data_version},
+                )
+            )
+    raise dg.Failure(
+        description=f"{len(failed)} of {len(report.outcomes)} titles failed: "
+        + "; ".join(report.reasons([TitleState.FAILED])),
+        metadata=everything,
+        allow_retries=False,
+    )
+
+
+def _observe_left_out(context: dg.AssetExecutionContext, report: StepReport) -> None:
+    """Each title without a value says why, on its own partition."""
+    for outcome in report.outcomes:
+        if outcome.state not in (TitleState.OK, TitleState.FAILED):
+            context.log_event(
+                dg.AssetObservation(
+                    context.asset_key,
+                    partition=outcome.title_id,
+                    metadata={"state": str(outcome.state), "reason": outcome.reason},
+                )
+            )
+
+
+def _counts(report: StepReport) -> Metadata:
+    rows: dict[str, int] = {}
+    for outcome in report.outcomes:
+        for table, count in outcome.rows.items():
+            rows[table] = rows.get(table, 0) + count
+    left_out = report.reasons([TitleState.QUARANTINED, TitleState.WAITING, TitleState.VANISHED])
+    metadata: Metadata = {f"titles_{state}": count for state, count in report.counts().items()}
+    metadata.update({f"rows_{table}": count for table, count in rows.items()})
+    metadata["titles_made"] = report.num_made
+    if left_out:
+        metadata["left_out"] = dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in left_out))
+    return metadata
+
+
+def picture(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
+    """A small picture inside an event's metadata: Markdown with the bytes in it, so that no file must be served."""
+    encoded = base64.b64encode(png).decode()
+    kind = "png" if png.startswith(b"\x89PNG") else "jpeg"
+    return dg.MetadataValue.md(f"![{caption}](data:image/{kind};base64,{encoded})")

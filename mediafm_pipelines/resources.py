@@ -1,0 +1,77 @@
+"""The resource of the graph: the workspace that every asset works in.
+
+Belongs here: what assets are given, how it is configured, and how long it lives.
+Does not belong here: what is done with it (`mediafm.steps`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from mediafm.config import Config
+from mediafm.progress import Progress
+from mediafm_pipelines import tags
+
+
+class LogProgress:
+    """Progress as lines of Dagster's log: at most about ten a step."""
+
+    def __init__(self, log: dg.DagsterLogManager) -> None:
+        self._log = log
+        self._what, self._total, self._done = "", 0, 0
+
+    def begin(self, what: str, total: int) -> None:
+        self._what, self._total, self._done = what, total, 0
+        self._log.info(f"{what}: {total or 'an unknown number'} to do")
+
+    def advance(self, note: str = "") -> None:
+        self._done += 1
+        every = max(1, self._total // 10)
+        if self._done % every == 0 or self._done == self._total:
+            self._log.info(f"{self._what}: {self._done} of {self._total or '?'} {note}".rstrip())
+
+    def end(self) -> None:
+        """The last `advance` said so."""
+
+
+class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where assets work: the root's store and ledger, the profile's encoders, the device.
+
+    One workspace lives for one step; encoders and the decoding child are freed when it closes.
+    """
+
+    config_json: str = Field(description="The whole configuration (mediafm.toml and flags) as JSON.")
+    device: str = Field(default="auto", description="Where networks live: auto, cpu, cuda or cuda:N.")
+    gpu_memory_fraction: float = Field(
+        default=1.0, gt=0, le=1, description="The share of the GPU's memory that one process may take."
+    )
+    _progress: Any = PrivateAttr(default=None)
+
+    def showing(self, progress: Progress) -> "WorkspaceResource":
+        """This resource, with `progress` shown instead of logged. For runs in the caller's own process."""
+        self._progress = progress
+        return self
+
+    @property
+    def settings(self) -> Config:
+        return Config.model_validate_json(self.config_json).model_copy(update={"device": self.device})
+
+    @contextmanager
+    def open(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        """A `mediafm.steps.workspace.Workspace` for the step of `context`, with its run recorded in the ledger."""
+        from mediafm.steps.workspace import Workspace
+
+        run_tags = dict(context.run.tags)
+        progress = self._progress or LogProgress(context.log)
+        with Workspace.open(
+            self.settings,
+            run_id=context.run.run_id,
+            progress=progress,
+            gpu_memory_fraction=self.gpu_memory_fraction,
+            is_forced=run_tags.get(tags.FORCE) == "true",
+            retries_quarantined=run_tags.get(tags.RETRY) == "true",
+        ) as workspace:
+            yield workspace
