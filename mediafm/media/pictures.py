@@ -1,16 +1,19 @@
 """From the decoder's frame to what is looked at: the detector's small frame, and the JPEG that a shot keeps.
 
-Both come straight from the decoder's own format by libswscale (no full-size RGB in between), in display shape: square
-pixels, turned as a player would turn them.
+Both come straight from the decoder's own format (no full-size RGB in between), in display shape: square pixels, turned
+as a player would turn them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import cast
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from mediafm.errors import InterruptedMediaError
@@ -80,9 +83,78 @@ class Scaler:
         return pixels
 
 
-def small_frame_scaler(shape: DisplayShape, width_px: int, height_px: int, pixel_format: str) -> Scaler:
-    """For the detector: every frame passes here, so speed before beauty."""
-    return Scaler(shape.with_size(width_px, height_px), pixel_format, shape.quarter_turns, Interpolation.FAST_BILINEAR)
+class PlaneShrinker:
+    """Small frames of the commonest formats (8-bit planar YUV), in half the time: each plane is shrunk by itself, and
+    only the small picture is turned into BGR. Bilinear between four neighbours, as PySceneDetect shrinks its frames."""
+
+    FORMATS = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"})
+
+    def __init__(self, size_px: tuple[int, int], pixel_format: str, quarter_turns: int) -> None:
+        self._size_px = size_px[::-1] if quarter_turns % 2 else size_px
+        self._pixel_format = pixel_format
+        self._quarter_turns = quarter_turns
+
+    @staticmethod
+    def takes(frame: VideoFrame) -> bool:
+        """True for frames that this class can read; others are the scaler's."""
+        return frame.format.name in PlaneShrinker.FORMATS and all(
+            plane.line_size >= plane.width for plane in frame.planes
+        )
+
+    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """As `Scaler` gives it, but for rounding and the choice of neighbours."""
+        import cv2
+
+        planes = frame.planes[:1] if self._pixel_format == "gray" else frame.planes
+        small = [cv2.resize(_plane_pixels(plane), self._size_px, interpolation=cv2.INTER_LINEAR) for plane in planes]
+        matrix = _colour_matrix(frame, self._pixel_format)
+        pixels: NDArray[np.uint8] = cv2.transform(cv2.merge(small) if len(small) > 1 else small[0], matrix)
+        if self._quarter_turns:
+            pixels = np.ascontiguousarray(np.rot90(pixels, self._quarter_turns))
+        return pixels
+
+
+def _plane_pixels(plane: VideoPlane) -> NDArray[np.uint8]:
+    data = cast(bytes, plane)  # a plane is a buffer, which PyAV's types do not say
+    return np.frombuffer(data, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
+def _colour_matrix(frame: VideoFrame, pixel_format: str) -> NDArray[np.float32]:
+    """From YUV bytes to `pixel_format`, float32 [3, 4] ([1, 2] for gray), by the frame's own matrix and range."""
+    is_full_range = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    return _cached_matrix(int(frame.colorspace), is_full_range, pixel_format)
+
+
+@cache
+def _cached_matrix(colorspace: int, is_full_range: bool, pixel_format: str) -> NDArray[np.float32]:
+    """ITU-R BT.601, BT.709 and BT.2020: luma weights of red and blue; without a word, 601, as swscale takes it."""
+    red, blue = {Colorspace.ITU709: (0.2126, 0.0722), Colorspace.BT2020: (0.2627, 0.0593)}.get(
+        Colorspace(colorspace) if colorspace in list(Colorspace) else Colorspace.ITU601, (0.299, 0.114)
+    )
+    green = 1.0 - red - blue
+    luma, chroma, black = (1.0, 1.0, 0.0) if is_full_range else (255 / 219, 255 / 224, 16.0)
+    if pixel_format == "gray":
+        return np.array([[luma, -luma * black]], np.float32)
+    to_red, to_blue = 2 * (1 - red) * chroma, 2 * (1 - blue) * chroma
+    to_green_u, to_green_v = -to_blue * blue / green, -to_red * red / green
+    rows = {"b": (to_blue, 0.0), "g": (to_green_u, to_green_v), "r": (0.0, to_red)}
+    return np.array(
+        [[luma, u, v, -luma * black - 128 * (u + v)] for u, v in (rows[letter] for letter in pixel_format[:3])],
+        np.float32,
+    )
+
+
+class SmallFrames:
+    """The detector's small frames: every frame of a title passes here, so speed comes before beauty."""
+
+    def __init__(self, shape: DisplayShape, width_px: int, height_px: int, pixel_format: str) -> None:
+        size_px = shape.with_size(width_px, height_px)
+        self._shrinker = PlaneShrinker(size_px, pixel_format, shape.quarter_turns)
+        self._scaler = Scaler(size_px, pixel_format, shape.quarter_turns, Interpolation.FAST_BILINEAR)
+
+    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """uint8 [height, width, 3], or [height, width] for gray; turned as shown."""
+        return self._shrinker(frame) if PlaneShrinker.takes(frame) else self._scaler(frame)
 
 
 def stored_frame_scaler(shape: DisplayShape, short_side_px: int) -> Scaler:
