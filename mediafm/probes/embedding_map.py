@@ -28,7 +28,7 @@ class MapSettings:
     max_points: int = 20_000
     max_names: int = 20
     num_oversampled: int = 8
-    num_power_iterations: int = 3
+    num_power_iterations: int = 8
     seed: int = 0
     width_inches: float = 8.0
     height_inches: float = 5.6

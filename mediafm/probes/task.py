@@ -98,7 +98,7 @@ def design_task(task: TaskClips, settings: ProbeSettings) -> TaskDesign:
         group=group,
         title=title,
         draws_BG=draw_weights(max(1, num_groups), settings.num_bootstrap, rng).astype(np.float64),
-        dropped=(*task.dropped, *dropped),
+        dropped=(*task.dropped, *(dropped if num_groups > 1 else ())),
         impossible=impossible,
         seed=seed,
     )

@@ -62,3 +62,8 @@ def make_catalogue(num_titles: int = 10, shots_per_title: int = 12, width: int =
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
     return make_catalogue()
+
+
+@pytest.fixture(scope="session")
+def catalogue_maker() -> Callable[..., Catalogue]:
+    return make_catalogue

@@ -1,0 +1,186 @@
+"""The whole report: what is known is found, noise beats chance nowhere, what cannot be measured is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mediafm.catalog.title import Problem
+from mediafm.config import ProbeSettings
+from mediafm.probes.labels import LabelKind, Labels
+from mediafm.probes.report import ProbeReport, ProbeRow
+from mediafm.probes.run import run_probes
+from mediafm.probes.task import MACRO, MICRO, PLAIN, TAU
+
+CLASS_OFFSETS = np.array([0.0, 0.3, 0.6])
+FAST = ProbeSettings(num_bootstrap=200)
+
+
+def run(catalogue: Any, labels: Labels, settings: ProbeSettings = FAST, **options: Any) -> ProbeReport:
+    features = {"known": lambda: iter(catalogue.known), "unknown": lambda: iter(catalogue.unknown)}
+    return run_probes(labels, iter(catalogue.shots), features, settings, **options)
+
+
+def by_place(report: ProbeReport) -> dict[tuple[str, str], ProbeRow]:
+    return {(row.measure, row.features): row for row in report.rows}
+
+
+KINDS: dict[LabelKind, Callable[[np.ndarray], Any]] = {
+    LabelKind.MULTI_LABEL: lambda hidden: tuple(name for name, value in zip("abc", hidden, strict=True) if value > 0.7),
+    LabelKind.BINARY: lambda hidden: bool(hidden[0] > 0.7),
+    LabelKind.SINGLE_LABEL: lambda hidden: "abc"[int(hidden.argmax())],
+    LabelKind.SCORE: lambda hidden: float(hidden[0]),
+}
+MEASURES = {
+    LabelKind.MULTI_LABEL: {MACRO, MICRO},
+    LabelKind.BINARY: {PLAIN},
+    LabelKind.SINGLE_LABEL: {MACRO},
+    LabelKind.SCORE: {TAU},
+}
+
+
+@pytest.mark.parametrize("kind", LabelKind)
+def test_what_the_vectors_know_is_found_and_what_they_do_not_is_not(catalogue: Any, kind: LabelKind) -> None:
+    labels = catalogue.labels("task", kind, lambda title, shot: KINDS[kind](catalogue.truth[title, shot]))
+    report = run(catalogue, labels, compared=[("known", "unknown"), ("known", "known")])
+    assert {row.measure for row in report.rows} == MEASURES[kind]
+    for (_, features), row in by_place(report).items():
+        assert row.is_above_chance == (features == "known")
+        assert row.num_clips == 120
+        assert (row.num_groups, row.num_folds, row.num_unconverged) == (10, 5, 0)
+        assert row.low is not None
+        assert row.high is not None
+        assert row.low <= row.value <= row.high
+    for row in report.differences:
+        assert row.low is not None
+        assert (row.low > 0) == (row.against == "unknown")
+        assert row.against == "unknown" or (row.value, row.low, row.high) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("kind", LabelKind)
+def test_a_label_that_is_noise_beats_chance_nowhere(catalogue: Any, kind: LabelKind) -> None:
+    """Ten noise tasks of each kind by two feature sets; vectors carry their title, classes differ in frequency."""
+    for seed in range(10):
+        hidden = np.random.default_rng(1000 + seed).normal(size=catalogue.truth.shape) + CLASS_OFFSETS
+        labels = catalogue.labels(f"noise-{seed}", kind, lambda title, shot, h=hidden: KINDS[kind](h[title, shot]))
+        assert [row for row in run(catalogue, labels).rows if row.is_above_chance] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LabelKind)
+def test_noise_is_on_chance_on_the_average(catalogue_maker: Callable[..., Any], kind: LabelKind) -> None:
+    """Over many draws the mean of (value - chance) is zero and one interval in forty lies above chance, not more."""
+    excess, above = [], []
+    for seed in range(60):
+        drawn = catalogue_maker(seed=seed)
+        hidden = np.random.default_rng(1000 + seed).normal(size=drawn.truth.shape) + CLASS_OFFSETS
+        labels = drawn.labels(f"noise-{seed}", kind, lambda title, shot, h=hidden: KINDS[kind](h[title, shot]))
+        for row in run(drawn, labels).rows:
+            excess.append(row.value - row.chance)
+            above.append(row.low > row.chance)
+    assert abs(np.mean(excess)) < 3 * np.std(excess) / np.sqrt(60)
+    assert np.mean(above) <= 0.07
+
+
+def test_the_same_seed_gives_the_same_report_and_other_tasks_move_nothing(catalogue: Any) -> None:
+    first = catalogue.labels("one", LabelKind.BINARY, lambda title, shot: bool(catalogue.truth[title, shot, 0] > 0.5))
+    second = catalogue.labels("two", LabelKind.BINARY, lambda title, shot: bool(catalogue.truth[title, shot, 1] > 0.5))
+    both = Labels(sets=(*first.sets, *second.sets), problems=(), sha256="0")
+    alone = run(catalogue, first)
+    assert alone.rows == run(catalogue, first).rows
+    assert alone.rows == tuple(row for row in run(catalogue, both).rows if row.task == "one")
+    assert alone.rows != run(catalogue, first, ProbeSettings(num_bootstrap=200, seed=1)).rows
+
+
+def test_classes_in_too_few_groups_are_dropped_and_named(catalogue: Any) -> None:
+    labels = catalogue.labels(
+        "task",
+        LabelKind.MULTI_LABEL,
+        lambda title, shot: (
+            "always",
+            *(("rare",) if title == 0 and shot == 0 else ()),
+            *(("common",) if catalogue.truth[title, shot, 0] > 0 else ()),
+        ),
+    )
+    report = run(catalogue, labels)
+    assert {row.num_classes for row in report.rows} == {1}
+    assert sorted(problem.sentence for problem in report.dropped) == [
+        "the class 'always' is absent in 0 group(s), below 2",
+        "the class 'rare' is given in 1 group(s), below 2",
+    ]
+
+
+def test_one_group_cannot_be_measured_and_it_is_said(catalogue_maker: Callable[..., Any]) -> None:
+    single = catalogue_maker(num_titles=1)
+    labels = single.labels("task", LabelKind.BINARY, lambda _title, shot: shot % 2 == 0)
+    report = run(single, labels)
+    assert report.rows == ()
+    (problem,) = report.not_measured
+    assert problem.where == "task"
+    assert "its clips come from 1 group(s)" in problem.sentence
+    assert "not measured: task: its clips come from 1 group(s)" in report.as_markdown()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "sentence"),
+    [
+        (LabelKind.SCORE, lambda _title, _shot: 1.0, "no class has labels in enough groups"),
+        (LabelKind.BINARY, lambda _title, _shot: True, "no class has labels in enough groups"),
+        (LabelKind.MULTI_LABEL, lambda _title, _shot: (), "no class has labels in enough groups"),
+    ],
+)
+def test_labels_that_tell_nothing_apart_are_not_measured(
+    catalogue: Any, kind: LabelKind, value: Any, sentence: str
+) -> None:
+    report = run(catalogue, catalogue.labels("task", kind, value))
+    assert (report.rows, [problem.sentence for problem in report.not_measured]) == ((), [sentence])
+
+
+def test_a_catalogue_without_the_labelled_titles_is_said(catalogue: Any) -> None:
+    labels = catalogue.labels("task", LabelKind.BINARY, lambda _title, shot: shot % 2 == 0)
+    report = run_probes(labels, [], {"known": lambda: iter(catalogue.known)}, FAST)
+    assert (len(report.dropped), report.rows) == (120, ())
+    assert "and 110 more dropped" in report.as_markdown()
+
+
+def test_absent_clips_are_counted_and_an_absent_feature_set_is_at_chance(catalogue: Any) -> None:
+    labels = catalogue.labels("task", LabelKind.BINARY, lambda title, shot: bool(catalogue.truth[title, shot, 0] > 0))
+    features = {"nothing": lambda: iter(()), "half": lambda: iter(catalogue.known[:5])}
+    nothing, half = run_probes(labels, catalogue.shots, features, FAST).rows
+    assert (nothing.num_absent_clips, half.num_absent_clips) == (120, 60)
+    assert nothing.value == pytest.approx(nothing.chance)
+    assert not nothing.is_above_chance
+
+
+def test_what_the_checkpoint_saw_stands_in_the_row(catalogue: Any) -> None:
+    labels = catalogue.labels("task", LabelKind.BINARY, lambda title, shot: bool(catalogue.truth[title, shot, 0] > 0))
+    report = run(catalogue, labels, seen_groups={"known": {"title-0", "title-1", "elsewhere"}})
+    assert [row.seen_by_checkpoint for row in report.rows] == [0.2, None]
+
+
+def test_progress_is_told_and_problems_of_the_files_are_kept(catalogue: Any) -> None:
+    labels = catalogue.labels("task", LabelKind.BINARY, lambda title, shot: bool(catalogue.truth[title, shot, 0] > 0))
+    told: list[str] = []
+    spoilt = Labels(sets=labels.sets, problems=(Problem("x:1", "bad"),), sha256="0")
+    report = run(catalogue, spoilt, progress=told.append)
+    assert told == ["probing known", "probing unknown"]
+    assert report.dropped == (Problem("x:1", "bad"),)
+
+
+def test_the_report_is_json_and_a_table_nobody_can_break_out_of(catalogue: Any) -> None:
+    labels = catalogue.labels(
+        "a | b\nc", LabelKind.BINARY, lambda title, shot: bool(catalogue.truth[title, shot, 0] > 0)
+    )
+    report = run(catalogue, labels, compared=[("known", "unknown")])
+    said = json.loads(json.dumps(report.as_json(), allow_nan=False))
+    assert [row["features"] for row in said["rows"]] == ["known", "unknown"]
+    assert (said["num_dropped"], said["labels_sha256"]) == (0, labels.sha256)
+    text = report.as_markdown()
+    assert text.count("| a \\| b c | average precision |") == 2
+    assert "**" in text
+    assert "†" in text
+    assert report.tasks == ["a | b\nc"]
