@@ -99,7 +99,7 @@ def harmony(power: Floats) -> Floats:
     classes = power.reshape(len(power), NUM_OCTAVES, 12).sum(axis=1)
     total = classes.sum(axis=1, keepdims=True)
     shares = classes / np.maximum(total, measure.FLOOR_POWER)
-    together = (shares.T @ shares / len(shares))[np.triu_indices(12, 1)]
+    together = (np.einsum("ti,tj->ij", shares, shares) / len(shares))[np.triu_indices(12, 1)]
     parts = (shares.mean(axis=0), shares.std(axis=0), together)
     return np.concatenate([centred(np.sqrt(part)) for part in parts])
 

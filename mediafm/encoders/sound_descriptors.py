@@ -1,10 +1,11 @@
 """What lite-audio measures of a sound: a log-mel spectrogram and levels by semitone, read in bounded memory.
 
-Shapes: T time steps, F frequency bins, M mel bands, P semitones.
+Shapes: T time steps, F frequency bins, K bands: M mel bands, P semitones.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -48,9 +49,30 @@ def decibels(power: Floats) -> Floats:
     return np.asarray(10 * np.log10(np.maximum(power, np.float32(FLOOR_POWER))), np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """K bands of a spectrum. Each is a run of frequency bins with weights that sum to 1.
+
+    runs: for each band its first bin and the weights from there on.
+    """
+
+    runs: tuple[tuple[int, Floats], ...]
+
+    def power(self, spectrum: Floats) -> Floats:
+        """Power by band of [T, F], float32 [T, K].
+
+        By einsum and not by a matrix product: BLAS threads cost more than they give at this size, many times more on
+        a busy machine, and their number moves the last digit.
+        """
+        found = np.empty((len(spectrum), len(self.runs)), np.float32)
+        for band, (first, weights) in enumerate(self.runs):
+            np.einsum("tf,f->t", spectrum[:, first : first + len(weights)], weights, out=found[:, band])
+        return found
+
+
 @lru_cache(maxsize=8)
-def mel_bank(sample_rate_hz: int, window: int) -> Floats:
-    """Triangles between points equally far on the mel scale (O'Shaughnessy's formula), columns sum to 1. [F, M]"""
+def mel_bank(sample_rate_hz: int, window: int) -> Bank:
+    """Triangles between points equally far on the mel scale (O'Shaughnessy's formula)."""
     bins_mel = _mel(np.fft.rfftfreq(window, 1 / sample_rate_hz))
     highest_hz = min(MEL_HIGHEST_HZ, sample_rate_hz / 2)
     lowest_mel, highest_mel = _mel(np.array([MEL_LOWEST_HZ, highest_hz])).tolist()
@@ -58,38 +80,40 @@ def mel_bank(sample_rate_hz: int, window: int) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def note_bank(sample_rate_hz: int, window: int) -> Floats:
-    """Triangles one semitone to each side of each note, columns sum to 1. [F, P]"""
+def note_bank(sample_rate_hz: int, window: int) -> Bank:
+    """Triangles one semitone to each side of each note."""
     bins_hz = np.fft.rfftfreq(window, 1 / sample_rate_hz)
     bins_semitones = 12 * np.log2(np.maximum(bins_hz, 1.0) / LOWEST_NOTE_HZ)
     return _triangles(bins_semitones, np.arange(-1.0, NUM_SEMITONES + 1))
 
 
-def _triangles(bins: NDArray[np.float64], corners: NDArray[np.float64]) -> Floats:
-    """Triangle k rises from corner k, peaks at k + 1 and falls to k + 2; bins and corners on one scale. [F, K]"""
-    rising = (bins[:, None] - corners[:-2]) / (corners[1:-1] - corners[:-2])
-    falling = (corners[2:] - bins[:, None]) / (corners[2:] - corners[1:-1])
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    # A band narrower than a bin would hear nothing: it listens to the nearest bin.
-    deaf = np.flatnonzero(triangles.sum(axis=0) < 0.5)
-    nearest = np.abs(bins[:, None] - corners[1:-1][deaf]).argmin(axis=0)
-    triangles[nearest, deaf] = 1
-    return np.asarray(triangles / triangles.sum(axis=0), np.float32)
+def _triangles(bins: NDArray[np.float64], corners: NDArray[np.float64]) -> Bank:
+    """Triangle k rises from corner k, peaks at k + 1 and falls to k + 2; bins and corners on one scale."""
+    runs = []
+    for low, peak, high in zip(corners[:-2], corners[1:-1], corners[2:], strict=True):
+        weights = np.maximum(0, np.minimum((bins - low) / (peak - low), (high - bins) / (high - peak)))
+        if weights.sum() < 0.5:
+            # A band narrower than a bin would hear nothing: it listens to the nearest bin.
+            weights = (np.arange(len(bins)) == np.abs(bins - peak).argmin()).astype(np.float64)
+        heard = np.flatnonzero(weights)
+        run = weights[heard[0] : heard[-1] + 1]
+        runs.append((int(heard[0]), np.asarray(run / run.sum(), np.float32)))
+    return Bank(tuple(runs))
 
 
-def _banded_power(samples: Floats, window: int, step: int, bank: Floats) -> Floats:
+def _banded_power(samples: Floats, window: int, step: int, bank: Bank) -> Floats:
     """Power in each band of `bank` per time step; the end is padded with zeros to a whole window. [T, bands]"""
     num_steps = 1 + max(0, -(-(len(samples) - window) // step))
     taper = np.hanning(window + 1)[:-1]
     taper = (taper / taper.sum()).astype(np.float32)
-    found = np.empty((num_steps, bank.shape[1]), np.float32)
+    found = np.empty((num_steps, len(bank.runs)), np.float32)
     for first in range(0, num_steps, STEPS_AT_ONCE):
         last = min(first + STEPS_AT_ONCE, num_steps)
         piece = samples[first * step : (last - 1) * step + window].astype(np.float32)
         piece = np.pad(piece, (0, (last - 1 - first) * step + window - len(piece)))
         windows = np.lib.stride_tricks.sliding_window_view(piece, window)[::step]
         spectrum = np.fft.rfft(windows * taper, axis=1)
-        found[first:last] = (spectrum.real**2 + spectrum.imag**2) @ bank
+        found[first:last] = bank.power(np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32))
     return found
 
 
