@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediafm.config import FusionSettings
@@ -39,6 +39,7 @@ def _presence(flags: list[tuple[bool, bool, bool]]) -> dict[Modality, np.ndarray
 some_flags = st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=8)
 
 
+@settings(deadline=None)
 @given(some_flags, st.integers(0, 99), st.floats(0.1, 10))
 def test_every_row_is_of_norm_one_or_absent(flags: list[tuple[bool, bool, bool]], seed: int, weight: float) -> None:
     fused = fuse(_space(weight), _blocks(len(flags), seed), _presence(flags))
@@ -49,6 +50,7 @@ def test_every_row_is_of_norm_one_or_absent(flags: list[tuple[bool, bool, bool]]
     np.testing.assert_array_equal(fused.has_vector, fused.is_present.any(axis=1))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99), st.floats(1e-3, 1e30))
 def test_the_scale_of_a_block_does_not_matter(seed: int, scale: float) -> None:
     flags = _presence([(True, True, True)] * 4)
@@ -94,6 +96,7 @@ def test_a_block_without_direction_counts_as_absent() -> None:
     np.testing.assert_array_equal(fused.has_vector, [True, False])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99))
 def test_float16_keeps_the_cosine(seed: int) -> None:
     vectors = fuse(_space(), _blocks(6, seed), _presence([(True, True, True)] * 6)).vectors

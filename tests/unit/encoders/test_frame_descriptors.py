@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediafm.encoders import frame_descriptors as measure
@@ -21,6 +21,7 @@ def _noise(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (90, 160, 3), np.uint8)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30))
 def test_histograms_hold_every_pixel_once(seed: int) -> None:
     picture = shrink(_noise(seed))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediafm.encoders.joining import centred, join, signed_root
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 1e6), st.floats(0.1, 10))
 def test_the_scale_of_a_family_does_not_matter(scale: float, weight: float) -> None:
     first, second = np.array([3, 4], np.float32), np.array([1, 0, 0], np.float32)

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediafm.encoders.lite_text import LiteText, LiteTextSettings, cut_characters, cut_words
@@ -56,12 +56,14 @@ def test_function_words_alone_make_little_alike() -> None:
     assert _cosine("it is what it was for the dragon", "it is what it was for the train") < 0.5
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_case_and_outer_space_do_not_matter(text: str) -> None:
     vectors = LiteText().encode([text, f"  {text}\n"])
     np.testing.assert_array_equal(vectors[0], vectors[1])
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=40).filter(lambda text: not text.isspace()))
 def test_only_a_text_without_words_is_zero(text: str) -> None:
     assert LiteText().encode([text]).any() == bool(cut_words(text))
