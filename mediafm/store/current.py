@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mediafm.lineage.tables import TABLES
+from mediafm.store.sql import quoted
 
 CONTEXTUAL = tuple(name for name, spec in TABLES.items() if spec.asset == "contextual_embeddings")
 """The tables that the pointer `serving` decides on."""
@@ -128,8 +129,3 @@ def _same_inputs(table: str, parents: Mapping[str, str]) -> list[str]:
 
 def _input(name: str) -> str:
     return f"r.inputs[{quoted(name)}]"
-
-
-def quoted(text: str) -> str:
-    """`text` as a SQL literal."""
-    return "'" + text.replace("'", "''") + "'"

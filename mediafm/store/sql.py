@@ -69,19 +69,31 @@ def make_view(
 ) -> None:
     """A view over Parquet files; without files, an empty one with the columns of `schema`.
 
+    If a file is gone, the view is there, and every query on it says so.
+
     Args:
         schema: the columns as they rest; `title_id` is put before them where it is not among them.
         found: paths as `paths` gives them.
         columns: SQL of ours after SELECT.
         options: further arguments of `read_parquet`.
     """
-    if found:
-        connection.execute(f"SET VARIABLE files_{name} = $found", {"found": list(found)})
-        query = f"SELECT {columns} FROM read_parquet(getvariable('files_{name}'), {options})"
-    else:
-        kinds = {"title_id": "VARCHAR", **{field.name: sql_type(field.type) for field in schema}}
-        query = f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in kinds.items())} WHERE false"
-    connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
+    kinds = {"title_id": "VARCHAR", **{field.name: sql_type(field.type) for field in schema}}
+    nothing = f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in kinds.items())} WHERE "
+    if not found:
+        connection.execute(f"CREATE TEMP VIEW {name} AS {nothing} false")
+        return
+    connection.execute(f"SET VARIABLE files_{name} = $found", {"found": list(found)})
+    query = f"SELECT {columns} FROM read_parquet(getvariable('files_{name}'), {options})"
+    try:
+        connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
+    except duckdb.IOException as error:
+        reason = quoted(f"{name} cannot be read: {str(error).splitlines()[0]}; run again to make what is lost")
+        connection.execute(f"CREATE TEMP VIEW {name} AS {nothing} error({reason})::BOOLEAN")
+
+
+def quoted(text: str) -> str:
+    """`text` as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def sql_type(kind: pa.DataType) -> str:

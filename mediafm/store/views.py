@@ -20,12 +20,12 @@ import duckdb
 
 from mediafm.lineage.records import LEDGER_SCHEMA, LedgerRecord
 from mediafm.lineage.tables import TABLES
-from mediafm.store.current import NEWEST_FIRST, Choice, chain_sql, quoted
+from mediafm.store.current import NEWEST_FIRST, Choice, chain_sql
 from mediafm.store.ledger_files import LEDGER_FOLDER, ledger_keys
 from mediafm.store.parquet import open_parquet
 from mediafm.store.pointers import PRODUCERS, SERVING, Pointers
 from mediafm.store.schemas import MANIFEST_TITLES, SCHEMAS
-from mediafm.store.sql import make_view, new_duckdb, open_duckdb, paths, read_ledger
+from mediafm.store.sql import make_view, new_duckdb, open_duckdb, paths, quoted, read_ledger
 from mediafm.store.status import STATUS_VIEW
 from mediafm.store.store import STORE_FOLDER, Store
 from mediafm.store.vectors import LIST_SIZE_KEY

@@ -13,7 +13,17 @@ from mediafm.lineage.tables import TABLES
 from mediafm.store.ledger import LedgerWriter
 from mediafm.store.store import Store
 from mediafm.store.views import connect, newest_rows, records
-from mediafm.testing.stored_titles import CONFIGURED, RUN, contextual, facets_of, make, point
+from mediafm.testing.stored_titles import (
+    CHECKPOINT,
+    CONFIGURED,
+    MANIFEST,
+    RUN,
+    contextual,
+    facets_of,
+    make,
+    make_checkpoint,
+    point,
+)
 from mediafm.types import TitleState
 
 ALL_VIEWS = {
@@ -90,6 +100,13 @@ def test_a_condition_on_the_title_opens_its_file_only(filled: Store) -> None:
     assert "1/2" in plan
 
 
+def test_what_a_manifest_covers(filled: Store) -> None:
+    with LedgerWriter(filled, RUN) as ledger:
+        make_checkpoint(filled, ledger, {title_id: make(filled, ledger, title_id) for title_id in "ab"})
+    rows = fetch(filled, "SELECT manifest_sha256, title_id, split, num_shots FROM manifest_titles ORDER BY title_id")
+    assert rows == [(MANIFEST, "a", "test", 3), (MANIFEST, "b", "train", 3)]
+
+
 def test_a_root_with_pattern_letters_in_its_name(tmp_path: Path) -> None:
     store = Store(tmp_path / "it's [old] *films?")
     with LedgerWriter(store, RUN) as ledger:
@@ -144,13 +161,13 @@ def test_a_rollback_shows_the_other_checkpoint_at_once(filled: Store) -> None:
     other = {**CONFIGURED, **contextual("d" * 64)}
     with LedgerWriter(filled, RUN) as ledger:
         make(filled, ledger, "a", ["contextual_embeddings", "title_embeddings"], producers=other)
-    seen = "SELECT title_id, checkpoint_sha256[1] FROM current WHERE table_name = 'contextual_embeddings' ORDER BY 1"
-    assert fetch(filled, seen) == [("a", "c"), ("b", "c")]
+    seen = "SELECT title_id, checkpoint_sha256 FROM current WHERE table_name = 'contextual_embeddings' ORDER BY 1"
+    assert fetch(filled, seen) == [("a", CHECKPOINT), ("b", CHECKPOINT)]
     point(filled, serving=other)
-    assert fetch(filled, seen) == [("a", "d")]
+    assert fetch(filled, seen) == [("a", "d" * 64)]
     assert status(filled)["b"][:2] == ("waiting", "contextual_embeddings")
     point(filled, serving={**CONFIGURED, **contextual()})
-    assert fetch(filled, seen) == [("a", "c"), ("b", "c")]
+    assert fetch(filled, seen) == [("a", CHECKPOINT), ("b", CHECKPOINT)]
 
 
 def test_setbacks_count_only_on_the_present_inputs(store: Store) -> None:
@@ -192,6 +209,14 @@ def test_a_title_without_a_raw_record_that_is_ok_has_nothing_current(filled: Sto
 def test_shots_duration_and_coverage(filled: Store) -> None:
     columns = "num_shots, duration_seconds, video_coverage, audio_coverage, text_coverage"
     assert fetch(filled, f"SELECT {columns} FROM title_status WHERE title_id = 'a'") == [(3, 30.0, 1.0, 1.0, 2 / 3)]
+
+
+def test_a_lost_file_is_told_and_the_other_views_work(filled: Store) -> None:
+    ((key,),) = fetch(filled, "SELECT object_key FROM current WHERE title_id = 'a' AND table_name = 'cues'")
+    (filled.root / str(key)).unlink()
+    assert len(fetch(filled, "SELECT * FROM shots")) == 6
+    with connect(filled) as connection, pytest.raises(duckdb.Error, match=f"cues cannot be read: .*{key}"):
+        connection.execute("SELECT count(*) FROM cues").fetchall()
 
 
 def test_rows_as_records(filled: Store) -> None:
