@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME] [--json] [--catalog PATH]`: measure, print one table, or one JSON object and nothing else.
+"""`python -m benchmarks [NAME] [--json] [--catalog PATH]`: measure, and print one table or one JSON object.
 
 A benchmark is a module of this package with `rows(catalog: Path | None) -> list[Row]`.
 """
@@ -22,6 +22,7 @@ from rich.table import Table
 from benchmarks.row import Row
 
 ORDER = ("ingest", "shots", "encoders", "training", "search", "probes", "lineage", "orchestration")
+PIPE_WIDTH = 180
 
 
 def available() -> list[str]:
@@ -46,7 +47,8 @@ def main(name: str, is_json: bool, catalog: Path | None) -> None:
     if is_json:
         click.echo(json.dumps({"machine": machine(), "rows": [row.as_json() for row in rows]}))
     else:
-        Console().print(table(rows))
+        # A pipe has no width of its own; the table needs about this much to stand on one line per row.
+        Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table(rows))
 
 
 def machine() -> dict[str, Any]:
@@ -65,7 +67,11 @@ def table(rows: list[Row]) -> Table:
     """The rows as a table for people; a goal that was met or missed is marked."""
     drawn = Table(title="MediaFM benchmarks (ratio = ours / rival's, same run)")
     for heading in ("what", "ours", "unit", "rival", "rival's", "ratio", "goal"):
-        drawn.add_column(heading, justify="left" if heading in {"what", "unit", "rival"} else "right")
+        drawn.add_column(
+            heading,
+            min_width=min(width, 40) if heading == "what" else None,
+            justify="left" if heading in {"what", "unit", "rival"} else "right",
+        )
     for row in rows:
         drawn.add_row(
             row.name,

@@ -21,6 +21,8 @@ ROWS_AT_ONCE = 8192
 """How many rows of a title are widened to float32 at once: the bound on memory."""
 SCORE_DECIMALS = 6
 SMALLEST_NORM = 1e-6
+FIRST_NOT_HALF = 65536.0
+"""Beyond every finite float16."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +114,10 @@ def _title_hits(
 
 def _cosines(title: StoredVectors, start: int, unit_W: NDArray[np.float32]) -> NDArray[np.float64]:
     """Rounded cosines of some rows; absent rows get -inf."""
-    rows_NW = title.vectors[start : start + ROWS_AT_ONCE].astype(np.float32)
+    stored = title.vectors[start : start + ROWS_AT_ONCE]
+    rows_NW = widened(stored)
     norm = np.sqrt(np.einsum("nw,nw->n", rows_NW, rows_NW))
-    if not np.isfinite(norm).all():
+    if not (norm < FIRST_NOT_HALF).all() and not np.isfinite(stored).all():
         raise IntegrityError(
             "a vector with NaN or infinity",
             rule="stored vectors are finite",
@@ -125,6 +128,22 @@ def _cosines(title: StoredVectors, start: int, unit_W: NDArray[np.float32]) -> N
     score: NDArray[np.float64] = np.round(cosine.astype(np.float64), SCORE_DECIMALS)
     score[norm < SMALLEST_NORM] = -np.inf
     return score
+
+
+def widened(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """float16 as float32, about ten times faster than numpy's cast, which takes most of a search's time.
+
+    The bits are moved to float32's places and the exponent's bias is mended by one product: exact for every finite
+    float16, subnormal ones too. Infinity and NaN come out as finite values from `FIRST_NOT_HALF` on.
+    """
+    if vectors.dtype != np.float16:
+        return vectors.astype(np.float32)
+    bits = np.ascontiguousarray(vectors).view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= np.int32(~0x7000_1FFF)
+    wide: NDArray[np.float32] = bits.view(np.float32)
+    wide *= np.float32(2.0**112)
+    return wide
 
 
 def _unit_query(query: NDArray[np.floating], k: int) -> NDArray[np.float32]:

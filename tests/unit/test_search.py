@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mediafm.search as search_module
 from mediafm.errors import IntegrityError, LineageMismatchError, MediaFMError
-from mediafm.search import Hit, StoredVectors, nearest
+from mediafm.search import FIRST_NOT_HALF, Hit, StoredVectors, nearest, widened
 
 
 def catalogue(rng: np.random.Generator, sizes: list[int], width: int = 6) -> list[StoredVectors]:
@@ -113,6 +113,28 @@ def test_a_stored_nan_is_an_integrity_error() -> None:
     title = StoredVectors(title_id="t", shot_index=np.arange(1), vectors=np.array([[np.nan, 1.0]]))
     with pytest.raises(IntegrityError, match="title t: a vector with NaN"):
         nearest(np.ones(2), [title], 1)
+
+
+def test_every_float16_is_widened_exactly_and_what_is_not_finite_is_seen() -> None:
+    half = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(256, 256)
+    wide, is_finite = widened(half), np.isfinite(half)
+    assert wide.dtype == np.float32
+    assert (wide[is_finite] == half.astype(np.float32)[is_finite]).all()
+    assert (np.abs(wide[~is_finite]) >= FIRST_NOT_HALF).all()
+    assert (widened(half[::2, ::3]) == wide[::2, ::3]).all()
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_a_stored_float16_that_is_not_finite_is_an_integrity_error(bad: float) -> None:
+    title = StoredVectors(title_id="t", shot_index=np.arange(2), vectors=np.array([[1, 0], [bad, 1]], dtype=np.float16))
+    with pytest.raises(IntegrityError, match="stored vectors are finite"):
+        nearest(np.ones(2), [title], 1)
+
+
+def test_long_finite_vectors_are_found() -> None:
+    vectors = np.full((1, 30), 65504, dtype=np.float16)
+    title = StoredVectors(title_id="t", shot_index=np.arange(1), vectors=vectors)
+    assert nearest(np.ones(30), [title], 1) == [Hit("t", 0, 1.0)]
 
 
 def test_indexes_must_agree_with_vectors() -> None:
