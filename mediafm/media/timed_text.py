@@ -82,7 +82,7 @@ def parse_timed_text(
             where=where,
             remedy="Mend or remove the file.",
         )
-    return collector.finish(report_overlaps=parser is parse_srt)
+    return collector.finish(report_overlaps=parser is parse_srt, join_repeats=parser is parse_ass)
 
 
 def _check_size(data: bytes, limits: MediaLimits, where: str) -> None:

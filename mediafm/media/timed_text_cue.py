@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -16,6 +16,8 @@ Source = Literal["sidecar", "embedded"]
 
 MAX_CUE_CHARACTERS = 10_000
 """A longer cue is no caption; it is cut here and counted. Our choice."""
+REPEAT_GAP_SECONDS = 0.1
+"""Equal texts with less between them are one caption, where a format repeats captions to move them. Our choice."""
 OPEN_CUE_SECONDS = 5.0
 """How long a cue stands that has no end, unless the next one starts earlier. Our choice."""
 
@@ -111,9 +113,16 @@ class CueCollector:
             self._cues.append(self._cue(start_seconds, end_seconds, cleaned))
         self._check_count()
 
-    def finish(self, *, report_overlaps: bool = False) -> ParsedText:
-        """The cues in order of time; open ones are closed by the next start, exact repetitions dropped."""
+    def finish(self, *, report_overlaps: bool = False, join_repeats: bool = False) -> ParsedText:
+        """The cues in order of time; open ones are closed by the next start, exact repetitions dropped.
+
+        Args:
+            report_overlaps: count cues that overlap, for formats in which that is odd.
+            join_repeats: make one cue of equal texts that follow at once: ASS draws moving signs frame by frame.
+        """
         cues = sorted(dict.fromkeys(self._cues + self._closed()), key=lambda cue: (cue.start_seconds, cue.end_seconds))
+        if join_repeats:
+            cues = _joined(cues)
         if report_overlaps:
             for before, after in pairwise(cues):
                 if after.start_seconds < before.end_seconds:
@@ -176,3 +185,18 @@ class CueCollector:
                 where=self.where,
                 remedy="Raise limits.max_cues, or mend the file.",
             )
+
+
+def _joined(cues: list[Cue]) -> list[Cue]:
+    """Ordered cues, equal texts that touch made one."""
+    joined: list[Cue] = []
+    latest: dict[str, int] = {}
+    for cue in cues:
+        place = latest.get(cue.text)
+        if place is not None and cue.start_seconds - joined[place].end_seconds <= REPEAT_GAP_SECONDS:
+            end_seconds = max(joined[place].end_seconds, cue.end_seconds)
+            joined[place] = replace(joined[place], end_seconds=end_seconds)
+        else:
+            latest[cue.text] = len(joined)
+            joined.append(cue)
+    return joined

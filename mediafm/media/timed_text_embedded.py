@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mediafm.config import MediaLimits
-from mediafm.errors import CatalogError, NotFoundError
+from mediafm.errors import CatalogError, InterruptedMediaError, NotFoundError
 from mediafm.languages import normalize_language
 from mediafm.media.container import open_container
 from mediafm.media.timed_text_cue import CueCollector, ParsedText
@@ -38,6 +38,7 @@ def read_embedded(path: str, stream_index: int, limits: MediaLimits) -> ParsedTe
 
     Raises:
         UnusableMediaError: the file cannot be opened.
+        InterruptedMediaError: reading it ran out of memory.
         NotFoundError: there is no subtitle track at that index.
         CatalogError: more cues than the limits allow.
     """
@@ -50,7 +51,7 @@ def read_embedded(path: str, stream_index: int, limits: MediaLimits) -> ParsedTe
             return ParsedText((), (PICTURE_PROBLEM,))
         for packet in _packets(container, stream, collector):
             _add_packet(packet, codec, collector)
-    return collector.finish()
+    return collector.finish(join_repeats=codec in _ASS_CODECS)
 
 
 def _subtitle_stream(container: av.container.InputContainer, stream_index: int) -> SubtitleStream:
@@ -77,6 +78,10 @@ def _packets(
             if packet.size:
                 yield packet
     except av.error.FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise InterruptedMediaError(
+                "reading it ran out of memory", rule="a title is read within a bound"
+            ) from error
         collector.problem("break in the file: later cues are not read", str(error))
 
 

@@ -209,6 +209,16 @@ def test_a_cue_longer_than_any_caption_is_cut() -> None:
     assert "cue cut at 10000 characters" in parsed.problems[0]
 
 
+def test_signs_that_ass_draws_frame_by_frame_are_one_cue() -> None:
+    frames = "".join(
+        f"Dialogue: 0,0:00:0{5 + index // 100}.{index % 100:02},0:00:0{5 + (index + 4) // 100}.{(index + 4) % 100:02},"
+        f"Sign,,0,0,0,,{{\\pos({index},9)}}EXIT\n"
+        for index in range(0, 200, 4)
+    )
+    later = "Dialogue: 0,0:00:08.00,0:00:09.00,Sign,,0,0,0,,EXIT\n"
+    assert facts(parse(ASS + frames + later, ".ass"))[2:] == [(5.0, 7.0, "EXIT"), (8.0, 9.0, "EXIT")]
+
+
 def test_repeated_cues_are_kept_once_and_rolling_captions_lose_what_still_stands() -> None:
     assert len(parse(ASS + ASS.splitlines()[-2], ".ass").cues) == 2
     rolling = (
