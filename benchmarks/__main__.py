@@ -67,11 +67,7 @@ def table(rows: list[Row]) -> Table:
     """The rows as a table for people; a goal that was met or missed is marked."""
     drawn = Table(title="MediaFM benchmarks (ratio = ours / rival's, same run)")
     for heading in ("what", "ours", "unit", "rival", "rival's", "ratio", "goal"):
-        drawn.add_column(
-            heading,
-            min_width=min(width, 40) if heading == "what" else None,
-            justify="left" if heading in {"what", "unit", "rival"} else "right",
-        )
+        drawn.add_column(heading, justify="left" if heading in {"what", "unit", "rival"} else "right")
     for row in rows:
         drawn.add_row(
             row.name,
