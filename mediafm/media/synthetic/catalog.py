@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mediafm.errors import ConfigError, MediaFMError
 from mediafm.media.synthetic.labels import TASKS, label_rows
@@ -112,8 +112,7 @@ def write_sample(
 def _is_standing(directory: Path, wanted: dict[str, Json]) -> bool:
     if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
         return False
-    marker = directory / MARKER_NAME
-    found = json.loads(marker.read_text()) if marker.is_file() else {}
+    found = _read_marker(directory)
     sizes = found.pop("files", {})
     if found != wanted:
         different = sorted(key for key in wanted if found.get(key) != wanted[key])
@@ -132,6 +131,23 @@ def _is_standing(directory: Path, wanted: dict[str, Json]) -> bool:
             remedy="Delete the directory and write the sample again.",
         )
     return True
+
+
+def _read_marker(directory: Path) -> dict[str, Any]:
+    """What the sample says of itself; nothing where there is no marker."""
+    marker = directory / MARKER_NAME
+    if not marker.is_file():
+        return {}
+    try:
+        found = json.loads(marker.read_bytes())
+    except ValueError as error:
+        raise ConfigError(
+            f"{MARKER_NAME} cannot be read ({error})",
+            rule="the marker of a sample is JSON",
+            where=str(directory),
+            remedy="Delete the directory and write the sample again.",
+        ) from error
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def _has_size(file: Path, size: int) -> bool:

@@ -141,7 +141,7 @@ def _clip_worthy(rng: np.random.Generator, rises: Sequence[float]) -> list[bool]
     position = (np.arange(num_scenes) + 0.5) / num_scenes
     climax = 0.2 * np.exp(-(((position - 0.75) / 0.12) ** 2))
     worth = np.asarray(rises) + climax + rng.normal(0.0, 0.08, num_scenes)
-    num_worthy = max(1, round(CLIP_WORTHY_SHARE * num_scenes))
+    num_worthy = max(1, int(CLIP_WORTHY_SHARE * num_scenes + rng.random()))
     best = set(np.argsort(-worth, kind="stable")[:num_worthy].tolist())
     return [index in best for index in range(num_scenes)]
 

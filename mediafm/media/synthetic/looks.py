@@ -55,7 +55,7 @@ GENRE_GRADES: Mapping[str, Grade] = {
     "documentary": Grade(saturation=0.75, contrast=0.95, tint=(0.98, 1.02, 0.98)),
     "drama": Grade(saturation=0.8, contrast=0.9, tint=(0.8, 0.9, 1.0)),
     "fantasy": Grade(saturation=1.3, tint=(1.15, 0.85, 1.02), particles=("fireflies",)),
-    "horror": Grade(saturation=0.35, contrast=1.1, tint=(0.6, 0.8, 0.72)),
+    "horror": Grade(saturation=0.35, contrast=1.1, tint=(0.66, 0.92, 0.8), lift=(2, 16, 8)),
     "kids": Grade(saturation=1.35, contrast=0.8, lift=(38, 36, 38), particles=("bubbles",)),
     "romance": Grade(saturation=1.05, contrast=0.9, tint=(0.98, 0.86, 1.12), lift=(14, 4, 22), particles=("hearts",)),
     "scifi": Grade(saturation=0.7, contrast=1.15, tint=(1.25, 1.08, 0.72)),
@@ -65,10 +65,10 @@ GENRE_GRADES: Mapping[str, Grade] = {
 TONE_GRADES: Mapping[str, Grade] = {
     "tense": Grade(contrast=1.12, tint=(0.85, 0.85, 0.88)),
     "joyful": Grade(saturation=1.3, tint=(0.95, 1.08, 1.1), lift=(4, 10, 12), particles=("confetti",)),
-    "melancholic": Grade(saturation=0.5, tint=(1.0, 0.86, 0.78), particles=("rain",)),
+    "melancholic": Grade(saturation=0.5, contrast=1.1, tint=(1.05, 0.9, 0.82), particles=("rain",)),
     "tender": Grade(tint=(0.92, 0.97, 1.06)),
     "comic": Grade(saturation=1.1),
-    "dreamy": Grade(saturation=0.9, lift=(16, 12, 14), particles=("bokeh",)),
+    "dreamy": Grade(contrast=1.15, lift=(10, 8, 10), particles=("bokeh",)),
 }
 
 PLACE_PARTICLES: Mapping[str, str] = {
@@ -98,7 +98,7 @@ def build_look(genre: str, tones: Sequence[str], topics: Sequence[str], place: s
     if "tense" in tones:
         vignette(shade, 0.35)
     if "beauty" in topics:
-        corner_light(shine, (95, 15, 130), 0.3)
+        corner_light(shine, (70, 10, 95), 0.1)
     particles = dict.fromkeys(kind for grade in grades for kind in grade.particles)
     if place in PLACE_PARTICLES:
         particles[PLACE_PARTICLES[place]] = None
@@ -107,7 +107,7 @@ def build_look(genre: str, tones: Sequence[str], topics: Sequence[str], place: s
         shade=shade,
         shine=shine,
         particles=tuple(particles),
-        glow=0.5 if "dreamy" in tones else 0.0,
+        glow=0.4 if "dreamy" in tones else 0.0,
     )
 
 

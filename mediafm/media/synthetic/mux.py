@@ -67,7 +67,7 @@ def _require_encoders() -> None:
 def _add_video(container: OutputContainer, script: TitleScript) -> VideoStream:
     settings = script.settings
     options = {
-        "preset": "veryfast",
+        "preset": "superfast",
         "crf": str(settings.picture_crf),
         "g": str(4 * settings.frames_per_second),
         "flags": "+bitexact",

@@ -34,7 +34,7 @@ def _letterbox(shade: Picture, shine: Picture) -> None:
 
 
 def _dark_edges(shade: Picture, shine: Picture) -> None:
-    vignette(shade, 0.95)
+    vignette(shade, 0.8)
 
 
 def _blinds(shade: Picture, shine: Picture) -> None:

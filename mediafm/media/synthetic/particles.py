@@ -14,6 +14,9 @@ from mediafm.media.synthetic.characters import Colour
 SUBPIXEL_BITS = 3
 """Coordinates are drawn in units of 2 ** -SUBPIXEL_BITS px, so that slow things move smoothly."""
 
+SOFTNESS = 0.35
+"""How much of a soft particle is seen before what is behind it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Swarm:
@@ -22,7 +25,7 @@ class Swarm:
     velocity: shares of the picture's width and height a second; each particle has its own share of it.
     radius: share of the picture's height. streak: a line of this many seconds of its own movement instead of a disc.
     lowest, highest: the band of the picture, as shares of its height, where the particles live.
-    twinkle_hz: how often a particle goes dark, 0 for never.
+    twinkle_hz: how often a particle goes dark, 0 for never. is_soft: one sees through it.
     """
 
     num: int
@@ -33,7 +36,7 @@ class Swarm:
     band: tuple[float, float] = (0.0, 1.0)
     twinkle_hz: float = 0.0
     is_heart: bool = False
-    is_ring: bool = False
+    is_soft: bool = False
 
 
 SWARMS: Mapping[str, Swarm] = {
@@ -41,7 +44,7 @@ SWARMS: Mapping[str, Swarm] = {
     "fireflies": Swarm(
         num=26, velocity=(0.03, -0.06), radius=0.011, colours=((160, 255, 255), (255, 220, 170)), twinkle_hz=1.1
     ),
-    "bubbles": Swarm(num=12, velocity=(0.02, -0.16), radius=0.04, colours=((255, 240, 230),), is_ring=True),
+    "bubbles": Swarm(num=12, velocity=(0.02, -0.16), radius=0.04, colours=((255, 240, 230),), is_soft=True),
     "hearts": Swarm(num=9, velocity=(0.02, -0.1), radius=0.024, colours=((150, 90, 250),), is_heart=True),
     "confetti": Swarm(
         num=26,
@@ -51,7 +54,7 @@ SWARMS: Mapping[str, Swarm] = {
     ),
     "rain": Swarm(num=60, velocity=(-0.12, 1.6), radius=0.003, colours=((215, 195, 175),), streak=0.05),
     "bokeh": Swarm(
-        num=9, velocity=(0.03, -0.03), radius=0.07, colours=((235, 215, 255), (255, 240, 215)), is_ring=True
+        num=9, velocity=(0.03, -0.03), radius=0.07, colours=((235, 215, 255), (255, 240, 215)), is_soft=True
     ),
     "glints": Swarm(
         num=24, velocity=(0.0, 0.0), radius=0.005, colours=((255, 255, 255),), band=(0.35, 0.75), twinkle_hz=1.6
@@ -63,7 +66,7 @@ SWARMS: Mapping[str, Swarm] = {
     "flakes": Swarm(num=46, velocity=(0.05, 0.24), radius=0.008, colours=((255, 255, 255),)),
     "pollen": Swarm(num=14, velocity=(0.06, -0.03), radius=0.005, colours=((200, 250, 255),), band=(0.3, 1.0)),
     "steam": Swarm(
-        num=7, velocity=(0.01, -0.12), radius=0.03, colours=((225, 225, 225),), band=(0.4, 0.8), is_ring=True
+        num=7, velocity=(0.01, -0.12), radius=0.03, colours=((225, 225, 225),), band=(0.4, 0.8), is_soft=True
     ),
 }
 
@@ -87,9 +90,12 @@ def draw_particles(picture: Picture, kind: str, seed: int, time_seconds: float) 
     is_lit = (phase + swarm.twinkle_hz * time_seconds) % 1.0 < (0.6 if swarm.twinkle_hz else 2.0)
     tail = swarm.streak * np.asarray(swarm.velocity) * (width, height)
     radius = max(1.0, swarm.radius * height)
+    target = picture.copy() if swarm.is_soft else picture
     for i in np.flatnonzero(is_lit):
         colour = swarm.colours[int(i) % len(swarm.colours)]
-        _draw_one(picture, swarm, (float(x[i]), float(y[i])), (float(tail[0]), float(tail[1])), radius, colour)
+        _draw_one(target, swarm, (float(x[i]), float(y[i])), (float(tail[0]), float(tail[1])), radius, colour)
+    if swarm.is_soft:
+        picture[:] = cv2.addWeighted(picture, 1 - SOFTNESS, target, SOFTNESS, 0)
 
 
 def _draw_one(
@@ -109,5 +115,4 @@ def _draw_one(
         corners = np.round((_HEART * radius_px + centre) * scale).astype(np.int32)
         cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, SUBPIXEL_BITS)
     else:
-        thickness = max(1, round(radius_px / 6)) if swarm.is_ring else -1
-        cv2.circle(picture, (x, y), round(radius_px * scale), colour, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.circle(picture, (x, y), round(radius_px * scale), colour, -1, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -20,7 +20,7 @@ class SampleSettings:
     min_shot_seconds, max_shot_seconds: drawn uniformly for each shot, shorter in a lively scene.
     min_transition_frames, max_transition_frames: length of a dissolve or a fade; even.
     dissolve_share, fade_share: of the boundaries between scenes; the others are hard cuts, as within scenes.
-    width_px, height_px: of the picture; both even, at least 64.
+    width_px, height_px: of the picture; both even, at least 32.
     frames_per_second: of the picture; a whole number.
     sample_rate_hz: of the sound, mono.
     picture_crf: x264's constant rate factor; lower is larger and finer.
@@ -39,7 +39,7 @@ class SampleSettings:
     height_px: int = 240
     frames_per_second: int = 24
     sample_rate_hz: int = 24_000
-    picture_crf: int = 25
+    picture_crf: int = 26
 
     def __post_init__(self) -> None:
         shortest_frames = self.min_shot_seconds * self.frames_per_second
@@ -64,15 +64,16 @@ class SampleSettings:
                     f"a shot of {shortest_frames:g} frames cannot hold a transition of {self.max_transition_frames}",
                 ),
                 (
-                    self.width_px % 2 or self.height_px % 2 or min(self.width_px, self.height_px) < 64,
-                    f"a picture of {self.width_px}x{self.height_px} px is not even and at least 64 px",
+                    self.width_px % 2 or self.height_px % 2 or min(self.width_px, self.height_px) < 32,
+                    f"a picture of {self.width_px}x{self.height_px} px is not even and at least 32 px",
                 ),
-                (not 1 <= self.frames_per_second <= 120, f"{self.frames_per_second} frames a second"),
+                (not 1 <= self.frames_per_second <= 120, f"{self.frames_per_second} frames a second are not 1 to 120"),
                 (
                     not (self.dissolve_share >= 0 and self.fade_share >= 0)
                     or self.dissolve_share + self.fade_share > 1,
                     f"shares of {self.dissolve_share} and {self.fade_share} are no shares of one whole",
                 ),
+                (not 0 <= self.picture_crf <= 51, f"a crf of {self.picture_crf} is not within x264's 0 to 51"),
                 (self.sample_rate_hz not in AAC_SAMPLE_RATES_HZ, f"AAC has no rate of {self.sample_rate_hz} Hz"),
             )
             if is_wrong

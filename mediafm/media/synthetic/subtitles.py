@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from xml.sax.saxutils import escape
 
+from mediafm.errors import ConfigError
 from mediafm.media.synthetic.dialogue import Line
 
 ASS_HEAD = """[Script Info]
@@ -20,8 +21,15 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 
 
 def write_timed_text(suffix: str, lines: Sequence[Line]) -> str:
-    """The lines as the text of a sidecar; `suffix` may begin with a language (".en.srt")."""
-    return _WRITERS["." + suffix.rsplit(".", 1)[1]](lines)
+    """The lines as the text of a sidecar; `suffix` may begin with a language (".en.srt").
+
+    Raises:
+        ConfigError: no such format.
+    """
+    kind = "." + suffix.rsplit(".", 1)[-1]
+    if kind not in _WRITERS:
+        raise ConfigError(f"timed text as {suffix!r}", rule=f"it is written as {', '.join(_WRITERS)}")
+    return _WRITERS[kind](lines)
 
 
 def _srt(lines: Sequence[Line]) -> str:
