@@ -201,9 +201,9 @@ def test_real_catalogues(shared_media: Path) -> None:
 def test_thousands_of_files_take_a_moment(tmp_path: Path) -> None:
     for folder in range(20):
         (tmp_path / f"d{folder}").mkdir()
-        for file in range(250):
+        for file in range(100):
             (tmp_path / f"d{folder}" / f"t{file}.mp4").touch()
     start = time.process_time()
     catalog = scan(tmp_path)
-    assert len(catalog.titles) == 5000
-    assert time.process_time() - start < 2.0
+    assert len(catalog.titles) == 2000
+    assert time.process_time() - start < 1.0
