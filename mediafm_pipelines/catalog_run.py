@@ -104,9 +104,8 @@ class CatalogRun:
             self._run(definitions, instance, RETRAIN, None)
 
     def _embed(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
-        from mediafm.steps.promotion import needs_serving
-
         from mediafm.steps.contextual import champion_sha256
+        from mediafm.steps.promotion import needs_serving
         from mediafm.steps.serving import embedded_titles
 
         with self._open() as work:

@@ -66,7 +66,7 @@ def _gaps(workspace: Workspace, keys: Mapping[str, str]) -> Iterator[str]:
             yield f"{title_id} has no shot"
         elif np.abs(starts[1:] - ends[:-1]).max(initial=0.0) > TIME_TOLERANCE_SECONDS:
             shot = int(np.abs(starts[1:] - ends[:-1]).argmax()) + 1
-            yield f"{title_id}: shot {shot} starts at {starts[shot]:.3f} s, the one before ends at {ends[shot - 1]:.3f} s"
+            yield f"{title_id}: shot {shot} starts at {starts[shot]:.3f} s, {shot - 1} ends at {ends[shot - 1]:.3f} s"
 
 
 def count_mismatches(workspace: Workspace, asset: str) -> Answer:

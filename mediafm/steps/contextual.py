@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Self
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,10 +39,11 @@ class ContextualStep(TitleStep):
         self._workspace = workspace
         self._checkpoint = checkpoint
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
         device = resolve_device(self._workspace.config.device, self._workspace.gpu_memory_fraction)
         self._embedder = Embedder(self._checkpoint, device)
-        return self
+        yield
 
     def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
         store = self._workspace.store
@@ -72,10 +74,8 @@ def champion_sha256(workspace: Workspace) -> str | None:
 
 def space_producers(store: Store, checkpoint_sha256: str) -> dict[str, Producer]:
     """What makes every table that the checkpoint reads and writes: its own space's producers, as recorded."""
-    recorded = checkpoint_record(store, checkpoint_sha256).details["producers"]
-    if not isinstance(recorded, Mapping):
-        raise TypeError(f"producers of checkpoint {checkpoint_sha256} are {type(recorded).__name__}")
-    return {**{str(table): dict(value) for table, value in recorded.items()}, **checkpoint_producers(checkpoint_sha256)}
+    recorded: Any = checkpoint_record(store, checkpoint_sha256).details["producers"]
+    return {**recorded, **checkpoint_producers(checkpoint_sha256)}
 
 
 def embed_in_context(workspace: Workspace, title_ids: Sequence[str]) -> tuple[StepReport, str | None]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,14 +39,10 @@ class EmbeddingStep(TitleStep):
         self.asset = f"{self.modality}_embeddings"
         self.tables = (self.asset,)
 
-    def __enter__(self) -> Self:
-        self._encoder = _encoder_of(self._workspace, self.modality)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._encoder.close()
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        with _encoder_of(self._workspace, self.modality) as self._encoder:
+            yield
 
     def items(self, title: PresentTitle) -> Iterator[Item]:
         """The shots that have this modality, in order."""
@@ -90,16 +86,10 @@ class AudioEmbeddingsStep(EmbeddingStep):
 
     modality = Modality.AUDIO
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        self._reader = MediaReader(self._workspace.config.limits).__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        self._reader.__exit__(kind, error, trace)
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        with super().loaded(), MediaReader(self._workspace.config.limits) as self._reader:
+            yield
 
     def items(self, title: PresentTitle) -> Iterator[Item]:
         if not title.facets["audio"]:
@@ -132,14 +122,10 @@ class MetadataEmbeddingsStep(TitleStep):
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def __enter__(self) -> Self:
-        self._encoder = _encoder_of(self._workspace, Modality.TEXT)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._encoder.close()
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        with _encoder_of(self._workspace, Modality.TEXT) as self._encoder:
+            yield
 
     def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
         text = metadata_text(self._workspace.metadata(title), self._workspace.config.metadata.fields)

@@ -6,14 +6,17 @@ A report is stored under the fingerprint of all that it depends on, so that the 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mediafm.data.manifest import TrainingManifest
 from mediafm.data.split import Split
 from mediafm.embed import Embedder
 from mediafm.lineage.fingerprint import canonical_json, fingerprint, short
 from mediafm.lineage.records import LedgerRecord
+from mediafm.probes.chart import probe_chart
 from mediafm.probes.labels import Labels, read_labels
 from mediafm.probes.neighbours import NeighbourReport, neighbour_share
 from mediafm.probes.report import ProbeReport
@@ -37,6 +40,7 @@ from mediafm.types import Json, TitleState
 
 EVALUATIONS_FOLDER = "store/evaluations"
 EVALUATION_STEP_VERSION = 1
+REPORT_FILE, CHART_FILE = "report.json", "probes.png"
 CANDIDATE, CHAMPION_FEATURES, SERVED = "contextual (candidate)", "contextual (champion)", "contextual"
 
 
@@ -61,6 +65,21 @@ class Evaluation:
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
 
+    def metrics(self) -> dict[str, float]:
+        """The numbers by flat name, as MLflow takes them."""
+        found = {
+            f"neighbours/{_flat(name)}": report["share"]
+            for name, report in self.neighbours.items()
+            if report["share"] is not None
+        }
+        for row in self.probes["rows"] if self.probes else ():
+            found[f"probes/{_flat(row['task'])}/{_flat(row['measure'])}/{_flat(row['features'])}"] = row["value"]
+        return found
+
+
+Measured = tuple[Evaluation, dict[str, bytes]]
+"""An evaluation and its pictures (name -> PNG)."""
+
 
 def root_labels(workspace: Workspace) -> Labels | None:
     """All labels that the root was given; None without any."""
@@ -68,7 +87,7 @@ def root_labels(workspace: Workspace) -> Labels | None:
     return read_labels(files) if files else None
 
 
-def evaluate_candidate(workspace: Workspace, candidate_sha256: str) -> Evaluation:
+def evaluate_candidate(workspace: Workspace, candidate_sha256: str) -> Measured:
     """The candidate (and the champion, if another) on the manifest's titles, without [GLOBAL]'s metadata."""
     champion = champion_sha256(workspace)
     against = champion if champion != candidate_sha256 else None
@@ -88,82 +107,108 @@ def evaluate_candidate(workspace: Workspace, candidate_sha256: str) -> Evaluatio
         if embedder.checkpoint.space_id == space:
             features[name] = contextual_features(workspace, titles, embedder)
             compared += [(CANDIDATE, name)] if name != CANDIDATE else []
-    seen = {planned.group_id for planned, _ in manifest.parts(Split.TRAIN)}
-    question: dict[str, Json] = {"kind": "candidate", "candidate": candidate_sha256, "champion": against}
-    return _measured(workspace, question, candidate_sha256, against, titles, features, compared, {CANDIDATE: seen})
+    kind: dict[str, Json] = {"kind": "candidate", "subject": candidate_sha256, "against": against}
+    question = _question(workspace, kind, titles)
+    return _measured(workspace, question, features, titles, compared, {CANDIDATE: _seen(manifest)})
 
 
-def evaluate_served(workspace: Workspace, checkpoint_sha256: str, title_ids: Sequence[str]) -> Evaluation:
+def evaluate_served(workspace: Workspace, checkpoint_sha256: str, title_ids: Sequence[str]) -> Measured:
     """The served contextual vectors, with [GLOBAL] as readers get them, against the vectors that they were made of."""
     checkpoint = load_checkpoint(workspace, checkpoint_sha256)
     manifest = load_manifest(workspace, checkpoint.manifest_sha256)
     titles = _titles_with_fused(workspace, title_ids, space_producers(workspace.store, checkpoint_sha256))
     features = _unimodal(workspace, titles)
     features[SERVED] = stored_features(workspace, titles, "contextual_embeddings")
-    seen = {planned.group_id for planned, _ in manifest.parts(Split.TRAIN)}
-    question: dict[str, Json] = {"kind": "served", "checkpoint": checkpoint_sha256}
-    return _measured(
-        workspace, question, checkpoint_sha256, None, titles, features, [(SERVED, "fused")], {SERVED: seen}
-    )
+    question = _question(workspace, _served_question(checkpoint_sha256), titles)
+    return _measured(workspace, question, features, titles, [(SERVED, "fused")], {SERVED: _seen(manifest)})
 
 
-def _measured(
-    workspace: Workspace,
-    question: Mapping[str, Json],
-    subject: str,
-    against: str | None,
-    titles: Sequence[PresentTitle],
-    features: Mapping[str, FeatureSource],
-    compared: Sequence[tuple[str, str]],
-    seen: Mapping[str, set[str]],
-) -> Evaluation:
-    """The report on these feature sets: from the store if it was made before, else measured and stored."""
+def is_served_measured(workspace: Workspace, checkpoint_sha256: str, title_ids: Sequence[str]) -> bool:
+    """Whether `evaluate_served` has an answer for these titles already."""
+    titles = _titles_with_fused(workspace, title_ids, space_producers(workspace.store, checkpoint_sha256))
+    question = _question(workspace, _served_question(checkpoint_sha256), titles)
+    return workspace.store.files.exists(f"{_folder(question)}/{REPORT_FILE}")
+
+
+def _served_question(checkpoint_sha256: str) -> dict[str, Json]:
+    return {"kind": "served", "subject": checkpoint_sha256, "against": None}
+
+
+def _question(workspace: Workspace, kind: Mapping[str, Json], titles: Sequence[PresentTitle]) -> dict[str, Json]:
+    """All that a report depends on."""
     labels = root_labels(workspace)
-    whole: dict[str, Json] = {
-        **question,
+    return {
+        **kind,
         "labels": labels.sha256 if labels else None,
         "probes": workspace.config.probes.model_dump(mode="json"),
         "titles": {title.title_id: title.chain.identity("fused_embeddings").fingerprint for title in titles},
         "step_version": EVALUATION_STEP_VERSION,
     }
-    key = f"{EVALUATIONS_FOLDER}/{subject}/{short(fingerprint(whole))}.json"
-    if workspace.store.files.exists(key) and not workspace.is_forced:
-        stored: dict[str, Any] = json.loads(workspace.store.read_blob(key))
-        return Evaluation(**{**stored, "was_made": False})
+
+
+def _folder(question: Mapping[str, Json]) -> str:
+    return f"{EVALUATIONS_FOLDER}/{question['subject']}/{short(fingerprint(dict(question)))}"
+
+
+def _seen(manifest: TrainingManifest) -> set[str]:
+    return {planned.group_id for planned, _ in manifest.parts(Split.TRAIN)}
+
+
+def _measured(
+    workspace: Workspace,
+    question: Mapping[str, Json],
+    features: Mapping[str, FeatureSource],
+    titles: Sequence[PresentTitle],
+    compared: Sequence[tuple[str, str]],
+    seen: Mapping[str, set[str]],
+) -> Measured:
+    """The report on these feature sets and its pictures: from the store if made before, else measured and stored."""
+    folder = _folder(question)
+    if workspace.store.files.exists(f"{folder}/{REPORT_FILE}") and not workspace.is_forced:
+        stored: dict[str, Any] = json.loads(workspace.store.read_blob(f"{folder}/{REPORT_FILE}"))
+        has_chart = workspace.store.files.exists(f"{folder}/{CHART_FILE}")
+        pictures = {"probes": workspace.store.read_blob(f"{folder}/{CHART_FILE}")} if has_chart else {}
+        return Evaluation(**{**stored, "was_made": False}), pictures
+    labels = root_labels(workspace)
     workspace.progress.begin("evaluation", 0)
     try:
         neighbours = {name: neighbour_share(source()) for name, source in features.items()}
         probes = None
         if labels is not None:
-            probes = run_probes(
-                labels,
-                title_shots(workspace, titles),
-                features,
-                workspace.config.probes,
-                compared,
-                seen,
-                progress=workspace.progress.advance,
-            )
+            shots = title_shots(workspace, titles)
+            settings, tell = workspace.config.probes, workspace.progress.advance
+            probes = run_probes(labels, shots, features, settings, compared, seen, progress=tell)
     finally:
         workspace.progress.end()
     evaluation = Evaluation(
-        subject=subject,
-        against=against,
+        subject=str(question["subject"]),
+        against=str(question["against"]) if question["against"] else None,
         neighbours={name: report.as_json() for name, report in neighbours.items()},
         probes=probes.as_json() if probes else None,
         markdown=_markdown(neighbours, probes),
         num_titles=len(titles),
         was_made=True,
     )
-    _store(workspace, key, whole, evaluation)
-    return evaluation
+    pictures = {"probes": probe_chart(probes)} if probes is not None and probes.rows else {}
+    _store(workspace, folder, question, evaluation, pictures)
+    return evaluation, pictures
 
 
-def _store(workspace: Workspace, key: str, question: Mapping[str, Json], evaluation: Evaluation) -> None:
-    data = canonical_json(evaluation.as_json()).encode()
-    if workspace.store.files.exists(key):
-        workspace.store.discard(key)
-    blob = workspace.store.put_blob(key, data)
+def _store(
+    workspace: Workspace,
+    folder: str,
+    question: Mapping[str, Json],
+    evaluation: Evaluation,
+    pictures: Mapping[str, bytes],
+) -> None:
+    """The picture first: the report is what makes an evaluation done."""
+    files = {CHART_FILE: pictures["probes"]} if "probes" in pictures else {}
+    files[REPORT_FILE] = canonical_json(evaluation.as_json()).encode()
+    for name, data in files.items():
+        key = f"{folder}/{name}"
+        if workspace.store.files.exists(key):
+            workspace.store.discard(key)
+        blob = workspace.store.put_blob(key, data)
     workspace.ledger.add(
         LedgerRecord(
             asset="checkpoint_probes" if question["kind"] == "candidate" else "probe_metrics",
@@ -177,6 +222,11 @@ def _store(workspace: Workspace, key: str, question: Mapping[str, Json], evaluat
             is_forced=workspace.is_forced,
         )
     )
+
+
+def _flat(name: str) -> str:
+    """A name as MLflow takes it."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_")
 
 
 def _titles_with_fused(

@@ -38,7 +38,7 @@ def run_step(
     if todo:
         workspace.progress.begin(step.asset, len(todo))
         try:
-            with step:
+            with step.loaded():
                 for title, missing in todo:
                     outcomes[title.title_id] = _one_title(workspace, step, title, missing, history, retries)
                     workspace.progress.advance(title.title_id)

@@ -13,7 +13,7 @@ from mediafm.steps.producers import Producer
 from mediafm.steps.workspace import Workspace
 from mediafm.store.pointers import SERVING
 from mediafm.store.views import records
-from mediafm.types import TitleState
+from mediafm.types import Json, TitleState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,10 @@ def serve(workspace: Workspace) -> ServedManifest:
     held = embedded_titles(workspace, present)[0] if present else {}
     if not served or set(held) & set(missing):
         return ServedManifest(checkpoint_sha256=present, served=held, missing=tuple(missing), was_moved=False)
-    value = {"checkpoint_sha256": champion, "producers": _producer_ids(space_producers(workspace.store, champion))}
+    value: dict[str, Json] = {
+        "checkpoint_sha256": champion,
+        "producers": _producer_ids(space_producers(workspace.store, champion)),
+    }
     reason = f"every title served before has its vectors by {champion[:16]}"
     workspace.pointers.move(SERVING, pointer.generation if pointer else 0, value, reason)
     return _recorded(workspace, champion, served, missing, was_moved=True)
@@ -108,7 +111,7 @@ def _is_done(title: PresentTitle, table: str, done: set[tuple[str, str, str]]) -
     return (table, title.title_id, title.chain.identity(table).fingerprint) in done
 
 
-def _producer_ids(producers: Mapping[str, Producer]) -> dict[str, str]:
+def _producer_ids(producers: Mapping[str, Producer]) -> dict[str, Json]:
     return {
         table: Identity(table=table, title_id="", producer=producer, inputs={}).producer_id
         for table, producer in producers.items()

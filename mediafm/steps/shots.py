@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Self
+from contextlib import contextmanager
 
 import pyarrow as pa
 
 from mediafm.catalog.title import Sidecar
 from mediafm.errors import UnusableMediaError
-from mediafm.extract.reader import CutShot, MediaReader
+from mediafm.extract.carriers import CutShot
+from mediafm.extract.reader import MediaReader
 from mediafm.lineage.fingerprint import Identity
 from mediafm.media.timed_text import assign_cues
 from mediafm.steps.present import PresentTitle
@@ -33,14 +33,10 @@ class ShotsStep(TitleStep):
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def __enter__(self) -> Self:
-        self._reader = MediaReader(self._workspace.config.limits).__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._reader.__exit__(kind, error, trace)
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        with MediaReader(self._workspace.config.limits) as self._reader:
+            yield
 
     def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
         wanted = {identity.table: identity for identity in missing}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
@@ -36,7 +35,7 @@ class Made:
 
 
 class TitleStep(ABC):
-    """A step of the graph that works title by title. As a context manager it holds what is costly to load.
+    """A step of the graph that works title by title.
 
     asset: the Dagster asset and ledger folder that it fills.
     tables: the tables that it writes, in the order in which they are made.
@@ -54,10 +53,7 @@ class TitleStep(ABC):
             TransientError: may pass: it will be tried again.
         """
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Frees what `__enter__` loaded."""
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        """Holds what is costly to load, for as long as titles are made."""
+        yield

@@ -19,7 +19,7 @@ from mediafm.steps.present import PresentTitle
 from mediafm.steps.sequences import sequence_loader
 from mediafm.steps.workspace import Workspace
 from mediafm.store.views import records
-from mediafm.train.checkpoint import Checkpoint
+from mediafm.train.checkpoint import WEIGHTS_FILE, Checkpoint
 from mediafm.train.checkpoint import to_files as checkpoint_to_files
 from mediafm.train.config import resolve
 from mediafm.train.curves import CurvePoint
@@ -134,7 +134,7 @@ def existing_checkpoint(workspace: Workspace, manifest_sha256: str) -> LedgerRec
     producer = _training_producer(workspace)
     for row in reversed(records(workspace.store, ["checkpoints"])):
         is_same = row.inputs.get("manifest") == manifest_sha256 and fingerprint(row.producer) == fingerprint(producer)
-        if is_same and workspace.store.files.exists(f"{row.object_key}/{checkpoints.WEIGHTS_FILE}"):
+        if is_same and workspace.store.files.exists(f"{row.object_key}/{WEIGHTS_FILE}"):
             return row
     return None
 

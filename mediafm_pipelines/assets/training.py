@@ -50,7 +50,7 @@ def _checkpoint_asset(graph: Graph) -> dg.AssetsDefinition:
         "logged to MLflow and registered.",
     )
     def mediafm_checkpoint(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-        from mediafm.steps.logging import train_and_log
+        from mediafm.steps.train_and_log import train_and_log
 
         with workspace.open(context) as work:
             logged = train_and_log(work)

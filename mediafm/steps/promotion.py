@@ -1,0 +1,121 @@
+"""From a trained checkpoint to served vectors: evaluate, decide, serve, measure; and what of it is still to be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mediafm.probes.embedding_map import embedding_map
+from mediafm.registry import Registry
+from mediafm.steps.contextual import champion_sha256, space_producers
+from mediafm.steps.evaluation import Evaluation, evaluate_candidate, evaluate_served, is_served_measured
+from mediafm.steps.features import stored_features
+from mediafm.steps.gate import Decision, move_champion
+from mediafm.steps.serving import ServedManifest, embedded_titles, serve, serving_sha256
+from mediafm.steps.training import existing_checkpoint, last_manifest, plan_manifest
+from mediafm.steps.workspace import Workspace
+from mediafm.store.pointers import CHAMPION, SERVING
+from mediafm.store.views import records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """An evaluation and its pictures (name -> PNG)."""
+
+    evaluation: Evaluation
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+def newest_checkpoint(workspace: Workspace) -> str | None:
+    """The checkpoint of the newest manifest under the present settings; None if it is still to be trained."""
+    manifest = last_manifest(workspace)
+    record = existing_checkpoint(workspace, manifest.sha256) if manifest else None
+    return record.sha256 if record else None
+
+
+def needs_training(workspace: Workspace) -> bool:
+    """Whether the present titles make a manifest that no checkpoint was trained on, or nothing was decided on it."""
+    planned = plan_manifest(workspace)
+    if planned.manifest is None:
+        return False
+    last = last_manifest(workspace)
+    if workspace.is_forced or last is None or last.sha256 != planned.manifest.sha256:
+        return True
+    newest = newest_checkpoint(workspace)
+    return newest is None or not was_decided(workspace, newest)
+
+
+def was_decided(workspace: Workspace, checkpoint_sha256: str) -> bool:
+    """Whether the gate has spoken about a checkpoint."""
+    return any(row.fingerprint == checkpoint_sha256 for row in records(workspace.store, ["decisions"]))
+
+
+def evaluate_newest(workspace: Workspace) -> Evaluated | None:
+    """The newest checkpoint's evaluation, attached to its LoggedModel; None before there is one."""
+    sha256 = newest_checkpoint(workspace)
+    if sha256 is None:
+        return None
+    evaluation, pictures = evaluate_candidate(workspace, sha256)
+    registry = _registry(workspace)
+    version = registry.find(sha256)
+    if version is not None and evaluation.was_made:
+        registry.log_probe_metrics(version.model_id, evaluation.metrics())
+    return Evaluated(evaluation=evaluation, pictures=pictures)
+
+
+def run_gate(workspace: Workspace) -> Decision:
+    """The gate on the newest checkpoint; MLflow's alias follows the pointer."""
+    sha256 = newest_checkpoint(workspace)
+    if sha256 is None:
+        pointer = workspace.pointers.read(CHAMPION)
+        champion = champion_sha256(workspace)
+        return Decision(
+            verdict="kept" if champion else "none",
+            checkpoint_sha256=champion,
+            is_provisional=bool(pointer and pointer.value["is_provisional"]),
+            reason="there is no new checkpoint: " + (plan_manifest(workspace).reason or "train one first"),
+        )
+    decision = move_champion(workspace, sha256, evaluate_candidate(workspace, sha256)[0])
+    _mirror(workspace, CHAMPION, decision.checkpoint_sha256)
+    return decision
+
+
+def serve_champion(workspace: Workspace) -> ServedManifest:
+    """Moves the serving pointer if it may; MLflow's alias follows."""
+    served = serve(workspace)
+    _mirror(workspace, SERVING, served.checkpoint_sha256)
+    return served
+
+
+def needs_serving(workspace: Workspace) -> bool:
+    """Whether readers could get more, or what they get was not measured yet."""
+    champion = champion_sha256(workspace)
+    if champion is None:
+        return False
+    if workspace.is_forced or serving_sha256(workspace) != champion:
+        return True
+    return not is_served_measured(workspace, champion, list(embedded_titles(workspace, champion)[0]))
+
+
+def evaluate_serving(workspace: Workspace) -> Evaluated | None:
+    """Neighbours and probes over what readers get, with a map of it; None while nothing is served."""
+    sha256 = serving_sha256(workspace)
+    if sha256 is None:
+        return None
+    title_ids = list(embedded_titles(workspace, sha256)[0])
+    evaluation, pictures = evaluate_served(workspace, sha256, title_ids)
+    titles = workspace.titles(title_ids, space_producers(workspace.store, sha256))
+    source = stored_features(workspace, titles, "contextual_embeddings")
+    if titles:
+        pictures = {**pictures, "map": embedding_map(source())}
+    return Evaluated(evaluation=evaluation, pictures=pictures)
+
+
+def _mirror(workspace: Workspace, alias: str, sha256: str | None) -> None:
+    """MLflow's alias says what the pointer says, wherever MLflow knows the checkpoint."""
+    registry = _registry(workspace)
+    if sha256 is not None and registry.find(sha256) is not None:
+        registry.set_alias(alias, sha256)
+
+
+def _registry(workspace: Workspace) -> Registry:
+    return Registry.at(workspace.config.state_path, workspace.config.orchestration)
