@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from types import TracebackType
 from typing import Self
 
@@ -74,6 +75,7 @@ class FrameSource:
         self._video = video
         self._limits = limits
         self._batches: queue.Queue[list[VideoFrame] | BaseException | None] = queue.Queue(BATCHES_AHEAD)
+        self._time_base = Fraction(1, 1_000_000)
         self._is_stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -93,10 +95,11 @@ class FrameSource:
         self._thread.join()
 
     def __iter__(self) -> Iterator[DecodedFrame]:
-        clock = _Clock(self._video)
+        clock: _Clock | None = None
         while (batch := self._batches.get()) is not None:
             if isinstance(batch, BaseException):
                 raise batch
+            clock = clock or _Clock(self._video, self._time_base)
             for picture in batch:
                 frame = clock.stamp(self.report.num_frames, picture)
                 self.report.num_frames += 1
@@ -123,6 +126,7 @@ class FrameSource:
                 stream = container.streams[self._video.index]
                 assert isinstance(stream, AvVideoStream)
                 stream.thread_type = "AUTO"
+                self._time_base = stream.time_base or self._time_base
                 self._decoder = stream.codec_context
                 self._decode(container, stream)
             self._put(None)
@@ -188,10 +192,14 @@ class FrameSource:
 
 
 class _Clock:
-    """Frames' times: their own timestamps; where one is missing or goes back, a step after the frame before it."""
+    """Frames' times: their own timestamps; where one is missing or goes back, a step after the frame before it.
 
-    def __init__(self, video: VideoStream) -> None:
-        self._step_seconds = 1.0 / video.frame_rate if video.frame_rate else 0.0
+    The stream's time base counts: frames that a decoder gives at the end, without a packet, carry none.
+    """
+
+    def __init__(self, video: VideoStream, time_base: Fraction) -> None:
+        self._numerator, self._denominator = time_base.numerator, time_base.denominator
+        self._step_seconds = max(1.0 / video.frame_rate if video.frame_rate else 0.0, _MIN_STEP_SECONDS)
         self._first_seconds: float | None = None
         self._last_seconds = 0.0
 
@@ -200,14 +208,14 @@ class _Clock:
         return self._last_seconds - (self._first_seconds or 0.0)
 
     def stamp(self, index: int, picture: VideoFrame) -> DecodedFrame:
-        base = picture.time_base
         ticks = picture.pts if picture.pts is not None else picture.dts
-        seconds = float(ticks * base) if ticks is not None and base else None
+        seconds = self._seconds(ticks) if ticks is not None else None
         if self._first_seconds is None:
-            self._first_seconds = seconds if seconds is not None else 0.0
-            seconds = self._first_seconds
+            self._first_seconds = seconds = seconds if seconds is not None else 0.0
         elif seconds is None or seconds <= self._last_seconds:
-            seconds = self._last_seconds + max(self._step_seconds, _MIN_STEP_SECONDS)
+            seconds = self._last_seconds + self._step_seconds
         self._last_seconds = seconds
-        duration = float(picture.duration * base) if picture.duration and base else 0.0
-        return DecodedFrame(index, seconds, duration, picture)
+        return DecodedFrame(index, seconds, self._seconds(picture.duration), picture)
+
+    def _seconds(self, ticks: int) -> float:
+        return ticks * self._numerator / self._denominator

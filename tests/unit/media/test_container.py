@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mediafm.config import MediaLimits
+from mediafm.errors import NotFoundError, UnusableMediaError
+from mediafm.media.container import check_file, open_container
+
+LIMITS = MediaLimits()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", r"empty \(0 bytes\)"),
+        (b"this is not a movie\n", "plain text, not media"),
+        (b"ffconcat version 1.0\nfile other.mp4\n", "a playlist or a manifest that names other files"),
+        (b"#EXTM3U\n#EXTINF:1,\nother.ts\n", "a playlist or a manifest that names other files"),
+        (b"\x00\x00\x00\x20ftypisom" + bytes(400), r"index \(moov\) is missing or broken"),
+        (bytes(range(1, 256)) * 9, "no media container is recognised"),
+    ],
+)
+def test_what_is_no_media_is_refused_with_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    file = tmp_path / "title.mp4"
+    file.write_bytes(content)
+    with pytest.raises(UnusableMediaError, match=sentence):
+        open_container(str(file), LIMITS)
+
+
+def test_a_playlist_does_not_open_the_file_it_names(tmp_path: Path, make_media) -> None:
+    real = make_media("real.mkv")
+    playlist = tmp_path / "playlist.mkv"
+    playlist.write_text(f"ffconcat version 1.0\nfile '{real}'\n")
+    with pytest.raises(UnusableMediaError, match="names other files"):
+        open_container(str(playlist), LIMITS)
+
+
+@pytest.mark.parametrize("name", ["a b's %d.mkv", "七人の侍.mkv", "http:x.mkv", "concat:y|z.mkv", "-i.mkv"])
+def test_names_are_names_and_nothing_else(make_media, name: str) -> None:
+    with open_container(str(make_media("plain.mkv").rename(make_media("p.mkv").parent / name)), LIMITS) as container:
+        assert container.streams.video
+
+
+def test_what_is_not_a_plain_file(tmp_path: Path) -> None:
+    with pytest.raises(UnusableMediaError, match="not a plain file"):
+        check_file(str(tmp_path), LIMITS)
+    with pytest.raises(NotFoundError, match="not there"):
+        check_file(str(tmp_path / "absent.mp4"), LIMITS)
+
+
+def test_limits_stand_at_the_door(make_media) -> None:
+    file = str(make_media("title.mkv", sound=np.zeros(2048)))
+    with pytest.raises(UnusableMediaError, match="at most 10 are read"):
+        open_container(file, MediaLimits(max_file_bytes=10))
+    with pytest.raises(UnusableMediaError, match="has 2 streams; at most 1 are read"):
+        open_container(file, MediaLimits(max_streams=1))

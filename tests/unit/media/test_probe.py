@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from mediafm.config import MediaLimits
+from mediafm.errors import MediaFMError, UnusableMediaError
+from mediafm.media.info import MediaInfo
+from mediafm.media.probe import probe
+
+LIMITS = MediaLimits()
+TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(44_100 * 2) / 44_100)
+
+
+def test_what_a_plain_file_says(make_media) -> None:
+    file = make_media("title.mkv", sound=TONE, language="fra")
+    info = probe(str(file), LIMITS)
+    assert info.media_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert info.size_bytes == file.stat().st_size
+    assert (info.video.width_px, info.video.height_px, info.video.num_frames) == (64, 48, 50)
+    assert info.video.frame_rate == pytest.approx(25.0)
+    assert not info.video.is_variable_frame_rate
+    assert info.duration_seconds == pytest.approx(2.0, abs=0.002)
+    assert info.chosen_audio is not None
+    assert info.chosen_audio.sample_rate_hz == 44_100
+    assert info.languages == ("fra",)
+    assert info.is_complete
+    assert info.notes == ()
+
+
+def test_json_round_trip(make_media) -> None:
+    info = probe(str(make_media("title.mkv", sound=TONE)), LIMITS)
+    assert MediaInfo.from_json(json.loads(json.dumps(info.as_json()))) == info
+
+
+def test_a_record_with_a_missing_field_is_refused(make_media) -> None:
+    record = dict(probe(str(make_media("title.mkv")), LIMITS).as_json())
+    del record["video"]
+    with pytest.raises(MediaFMError, match="Probe the file again"):
+        MediaInfo.from_json(record)
+
+
+def test_a_changed_sound_track_moves_only_its_own_hash(make_media) -> None:
+    one = probe(str(make_media("one.mkv", sound=TONE)), LIMITS)
+    other = probe(str(make_media("other.mkv", sound=TONE / 2)), LIMITS)
+    assert one.video_sha256 == other.video_sha256
+    assert one.audio_sha256 != other.audio_sha256
+    assert one.media_sha256 != other.media_sha256
+    assert one.subtitles_sha256 == ""
+
+
+def test_moved_frames_move_the_pictures_hash(make_media) -> None:
+    times = [index / 25 for index in range(20)]
+    plain = probe(str(make_media("plain.mkv", times)), LIMITS)
+    moved = probe(str(make_media("moved.mkv", [*times[:-1], times[-1] + 0.1])), LIMITS)
+    assert plain.video_sha256 != moved.video_sha256
+
+
+def test_variable_frame_rate_and_a_start_that_is_not_zero(make_media) -> None:
+    times = 5.0 + np.cumsum([0.04, 0.1, 0.02, 0.3] * 10)
+    info = probe(str(make_media("vfr.mkv", times)), LIMITS)
+    assert info.video.is_variable_frame_rate
+    assert info.video.start_seconds == pytest.approx(times[0], abs=0.001)
+    assert info.video.frame_rate == pytest.approx(39 / (times[-1] - times[0]), rel=0.01)
+    assert info.start_seconds == pytest.approx(times[0], abs=0.001)
+
+
+def test_a_ten_hour_claim_in_the_header_is_not_believed(make_media) -> None:
+    file = make_media("title.mkv")
+    data = file.read_bytes()
+    at = data.index(b"\x44\x89\x88") + 3
+    file.write_bytes(data[:at] + struct.pack(">d", 36_000_000.0) + data[at + 8 :])
+    info = probe(str(file), LIMITS)
+    assert info.header_duration_seconds == pytest.approx(36_000.0)
+    assert info.duration_seconds == pytest.approx(2.0, abs=0.002)
+    assert not info.is_complete
+    assert any("the header claims 36000.0 s" in note for note in info.notes)
+
+
+def test_a_truncated_file_says_so(make_media) -> None:
+    file = make_media("title.mkv", [index / 25 for index in range(200)])
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    info = probe(str(file), LIMITS)
+    assert not info.is_complete
+    assert 20 < info.video.num_frames < 190
+
+
+def test_sound_alone_is_no_title(tmp_path: Path) -> None:
+    file = tmp_path / "song.wav"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        samples.sample_rate = 8000
+        container.mux(stream.encode(samples))
+        container.mux(stream.encode(None))
+    with pytest.raises(UnusableMediaError, match=r"no picture \(audio only\)"):
+        probe(str(file), LIMITS)
+
+
+def test_limits_on_size_and_time(make_media) -> None:
+    file = str(make_media("title.mkv"))
+    with pytest.raises(UnusableMediaError, match="64x48 px; at most 32x8192 px"):
+        probe(file, MediaLimits(max_width_px=32))
+    with pytest.raises(UnusableMediaError, match=r"timestamps cover at least 1 s; at most 1 s are read"):
+        probe(file, MediaLimits(max_duration_seconds=1.0))
+
+
+def test_packets_that_cannot_be_decoded(make_media) -> None:
+    file = make_media("title.mkv", [0.0, 0.04])
+    data = bytearray(file.read_bytes())
+    for at in [
+        index for index in range(len(data) - 4) if data[index : index + 4] in (b"\x00\x00\x01\xb6", b"\x00\x00\x01\xb0")
+    ]:
+        data[at : at + 40] = bytes(len(data[at : at + 40]))
+    file.write_bytes(bytes(data))
+    with pytest.raises(UnusableMediaError, match=r"can be decoded|empty"):
+        probe(str(file), LIMITS)
