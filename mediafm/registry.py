@@ -1,7 +1,7 @@
 """MLflow's view of training: the only file that knows MLflow, and it imports it inside functions only.
 
 The truth of a checkpoint is `store/checkpoints/<sha256>/`; MLflow holds a copy that is found, or made, by its sha256
-tag, and its aliases mirror our pointers. Embedding needs none of this. Telemetry is switched off before MLflow is imported.
+tag, and its aliases mirror our pointers. Embedding needs none of this. Telemetry is off before MLflow is imported.
 """
 
 from __future__ import annotations

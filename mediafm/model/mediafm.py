@@ -96,14 +96,18 @@ class MediaFM(nn.Module):
     def _embed(self, batch: PackedShots, layout: Layout) -> Tensor:
         """The tokens that the first block reads, [T, D]."""
         num_sequences = len(batch.num_shots)
-        shots_ND = self.project_shot(batch.fused_NE.float() * math.sqrt(self.config.fused_dim))
+        shots_ND = self.project_shot(
+            batch.fused_NE.to(self.project_shot.weight.dtype) * math.sqrt(self.config.fused_dim)
+        )
         if self.presence is not None:
             shots_ND = shots_ND + batch.is_present_N3.to(shots_ND.dtype) @ self.presence.to(shots_ND.dtype)
         mask_D = self.mask_token.to(shots_ND.dtype)
         shots_ND = torch.where(batch.is_masked_N[:, None], mask_D, shots_ND)
         if self.positions is not None:
             shots_ND = shots_ND + self.positions[layout.position_T[layout.shot_N]].to(shots_ND.dtype)
-        metadata_BD = self.project_metadata(batch.metadata_BM.float() * math.sqrt(self.config.metadata_dim))
+        metadata_BD = self.project_metadata(
+            batch.metadata_BM.to(self.project_metadata.weight.dtype) * math.sqrt(self.config.metadata_dim)
+        )
         metadata_BD = torch.where(batch.has_metadata_B[:, None], metadata_BD, self.no_metadata.to(metadata_BD.dtype))
         x_TD = shots_ND.new_zeros(layout.num_tokens, self.config.hidden_dim)
         x_TD = x_TD.index_copy(0, layout.shot_N, shots_ND)

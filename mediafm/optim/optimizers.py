@@ -80,6 +80,7 @@ class Optimizers:
             member.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
+        """The moving averages, not copied: a step changes them."""
         return [member.state_dict() for member in self._members]
 
     def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:

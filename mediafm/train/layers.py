@@ -30,6 +30,8 @@ NEIGHBOURHOOD_SHOTS = 10
 MAX_SHOTS = 20_000
 """Validation shots behind the table; beyond them whole titles are left out."""
 MIN_TITLE_SHOTS = 8
+_TIE = 1e-6
+"""Cosines that differ by less, in float32, do not differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +127,16 @@ def neighbourhood_of(num_shots: int) -> int:
 
 
 def neighbour_hits(vectors_NW: Floats) -> NDArray[np.float64]:
-    """[N]: 1.0 where a shot's nearest neighbour, adjacent shots left out, lies in its neighbourhood."""
+    """[N]: 1.0 where a shot's nearest neighbour, adjacent shots left out, lies in its neighbourhood.
+
+    Of several equally near the share counts, so that vectors that are all alike reach chance and no more.
+    """
     num_shots = len(vectors_NW)
     apart = np.abs(np.arange(num_shots)[:, None] - np.arange(num_shots))
     similarity = np.where(apart <= 1, -np.inf, vectors_NW @ vectors_NW.T)
-    nearest = similarity.argmax(axis=1)
-    return np.asarray(apart[np.arange(num_shots), nearest] <= neighbourhood_of(num_shots), np.float64)
+    is_nearest = similarity >= similarity.max(axis=1, keepdims=True) - _TIE
+    is_near = apart <= neighbourhood_of(num_shots)
+    return np.asarray((is_nearest & is_near).sum(axis=1) / is_nearest.sum(axis=1), np.float64)
 
 
 def chance_shares(num_shots: int) -> NDArray[np.float64]:

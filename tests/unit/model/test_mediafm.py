@@ -1,0 +1,176 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional
+
+from mediafm.errors import MediaFMError
+from mediafm.model import blocks, presets
+from mediafm.model.batch import PackedShots, pack
+from mediafm.model.layout import layout_of, rotary_table
+from mediafm.model.mediafm import build, num_parameters
+
+E, M = 24, 8
+OURS = replace(presets.tiny(E, M), has_zero_init=False)
+FORMS = {
+    "ours": OURS,
+    "ours, zero init": presets.tiny(E, M),
+    "published": presets.published_tiny(E, M),
+    "qk norm": replace(OURS, has_qk_norm=True),
+}
+
+
+def sequence(seed, num_shots, has_metadata=True, num_masked=1):
+    generator = torch.Generator().manual_seed(seed)
+    fused = functional.normalize(torch.randn(num_shots, E, generator=generator), dim=-1)
+    present = torch.rand(num_shots, 3, generator=generator) > 0.3
+    present[:, 0] = True
+    is_masked = torch.zeros(num_shots, dtype=torch.bool)
+    is_masked[torch.randperm(num_shots, generator=generator)[:num_masked]] = True
+    metadata = torch.randn(M, generator=generator) if has_metadata else None
+    return fused, present, metadata, is_masked
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_titles_vectors_do_not_depend_on_how_it_was_batched(form):
+    model = build(FORMS[form], 0)
+    sequences = [sequence(0, 7), sequence(1, 1), sequence(2, 19, has_metadata=False), sequence(3, 4)]
+    together = model.shot_layers(pack(sequences, M))
+    reversed_ = model.shot_layers(pack(sequences[::-1], M))
+    places = torch.split(torch.arange(31), [7, 1, 19, 4])
+    backwards = torch.split(torch.arange(31), [4, 19, 1, 7])[::-1]
+    for i, one in enumerate(sequences):
+        alone = model.shot_layers(pack([one], M))
+        for layer in range(len(alone)):
+            # float32: only the order of sums inside a matrix product may differ.
+            assert torch.allclose(together[layer][places[i]], alone[layer], atol=2e-5)
+            assert torch.allclose(reversed_[layer][backwards[i]], alone[layer], atol=2e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_predictions_and_gradients_agree_between_split_and_padded_attention(form, monkeypatch):
+    sequences = [sequence(seed, num_shots, num_masked=2) for seed, num_shots in ((0, 5), (1, 12), (2, 3))]
+    batch = pack(sequences, M)
+
+    def run():
+        model = build(FORMS[form], 0)
+        predicted = model(batch)
+        predicted.square().sum().backward()
+        return predicted.detach(), {name: item.grad for name, item in model.named_parameters() if item.grad is not None}
+
+    split, split_gradients = run()
+    monkeypatch.setattr(blocks, "attend_split", blocks.attend_padded)
+    padded, padded_gradients = run()
+    assert torch.allclose(split, padded, atol=1e-5)
+    assert split_gradients.keys() == padded_gradients.keys()
+    for name, gradient in split_gradients.items():
+        assert torch.allclose(gradient, padded_gradients[name], rtol=1e-3, atol=1e-4), name
+
+
+def test_attention_stays_inside_a_title():
+    model = build(OURS, 0)
+    one, other = sequence(0, 6), sequence(1, 9)
+    before = model.shot_layers(pack([one, other], M))[-1][:6]
+    after = model.shot_layers(pack([one, sequence(5, 9)], M))[-1][:6]
+    assert torch.allclose(before, after, atol=2e-5)
+
+
+def test_context_reaches_every_shot_and_so_does_the_metadata():
+    model = build(OURS, 0)
+    fused, present, metadata, _ = sequence(0, 12)
+    plain = model.shot_layers(pack([(fused, present, metadata, None)], M))
+    changed = fused.clone()
+    changed[3] = -changed[3]
+    moved = model.shot_layers(pack([(changed, present, metadata, None)], M))
+    distance = (plain[-1] - moved[-1]).norm(dim=-1)
+    assert (distance > 1e-4).all()
+    assert (plain[0] - moved[0]).norm(dim=-1).count_nonzero() == 1
+    without = model.shot_layers(pack([(fused, present, None, None)], M))
+    assert ((plain[-1] - without[-1]).norm(dim=-1) > 1e-4).all()
+
+
+def test_a_masked_shot_is_hidden_whole():
+    model = build(OURS, 0)
+    fused, present, metadata, is_masked = sequence(0, 10, num_masked=3)
+    before = model(pack([(fused, present, metadata, is_masked)], M))
+    other, other_present = fused.clone(), present.clone()
+    other[is_masked] = functional.normalize(torch.ones(3, E), dim=-1)
+    other_present[is_masked] = ~present[is_masked]
+    after = model(pack([(other, other_present, metadata, is_masked)], M))
+    assert torch.equal(before, after)
+    assert before.shape == (3, E)
+
+
+def test_order_matters():
+    model = build(OURS, 0)
+    fused, present, metadata, _ = sequence(0, 10)
+    order = torch.arange(9, -1, -1)
+    plain = model.shot_layers(pack([(fused, present, metadata, None)], M))[-1]
+    turned = model.shot_layers(pack([(fused[order], present[order], metadata, None)], M))[-1][order]
+    assert not torch.allclose(plain, turned, atol=1e-3)
+
+
+def test_rotary_scores_depend_on_distance_only():
+    # Su et al. 2021, equation 16: <R_m q, R_n k> is a function of m - n.
+    positions = torch.tensor([2, 7, 102, 107])
+    table = rotary_table(positions, 16, 1000.0, torch.zeros(4, dtype=torch.bool))
+    q, k = (torch.randn(1, 1, 16, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    turned_q, turned_k = (blocks.rotate(item.expand(4, 1, 16), table)[:, 0] for item in (q, k))
+    assert torch.allclose(turned_q[0] @ turned_k[1], turned_q[2] @ turned_k[3], atol=1e-4)
+    assert not torch.allclose(turned_q[0] @ turned_k[1], turned_q[0] @ turned_k[3], atol=1e-2)
+    assert torch.allclose(turned_q.norm(dim=-1), q.norm().expand(4), atol=1e-4)
+
+
+def test_layout_by_hand():
+    layout = layout_of((2, 3), torch.device("cpu"))
+    assert layout.lengths == (4, 5)
+    assert layout.cls_B.tolist() == [0, 4]
+    assert layout.global_B.tolist() == [1, 5]
+    assert layout.shot_N.tolist() == [2, 3, 6, 7, 8]
+    assert layout.position_T.tolist() == [0, 0, 0, 1, 0, 0, 0, 1, 2]
+    assert layout.padded_T.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+
+
+def test_first_weights_come_from_the_seed_and_leave_the_global_generator_alone():
+    before = torch.get_rng_state()
+    one, same, other = build(OURS, 1), build(OURS, 1), build(OURS, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(one.head.weight, other.head.weight)
+    assert all(torch.isfinite(item).all() for item in one.parameters())
+
+
+def test_predictions_begin_at_the_heads_bias():
+    bias = functional.normalize(torch.randn(E, generator=torch.Generator().manual_seed(0)), dim=0)
+    model = build(presets.tiny(E, M), 0, bias)
+    predicted = model(pack([sequence(0, 30, num_masked=6)], M))
+    cosine = functional.cosine_similarity(predicted, bias.expand(6, E), dim=-1)
+    assert (cosine > 0.97).all()
+
+
+def test_a_shot_enters_at_the_models_scale():
+    model = build(presets.base(2304, 768), 0)
+    fused = functional.normalize(torch.randn(5, 2304, generator=torch.Generator().manual_seed(0)), dim=-1)
+    tokens = model.shot_layers(pack([(fused, torch.ones(5, 3, dtype=torch.bool), None, None)], 768))[0]
+    assert float(tokens.detach().std()) == pytest.approx(1.0, abs=0.1)
+    assert num_parameters(model) == pytest.approx(12 * 12 * 768**2 + 2 * 2304 * 768, rel=0.02)
+
+
+def test_gradients_are_right():
+    # Against finite differences in float64, through split attention, rotary positions and GeGLU.
+    model = build(replace(OURS, hidden_dim=8, num_heads=2, num_layers=1, feedforward_dim=8), 0).double()
+    fused, present, _, is_masked = sequence(0, 3)
+
+    def predict(fused_NE):
+        batch = PackedShots(fused_NE, present, torch.zeros(1, M).double(), torch.tensor([False]), (3,), is_masked)
+        return model(batch)
+
+    assert torch.autograd.gradcheck(predict, (fused.double().requires_grad_(),), fast_mode=True)
+
+
+def test_a_batch_checks_its_shapes():
+    fused, present, _, is_masked = sequence(0, 4)
+    with pytest.raises(MediaFMError, match="one row a shot"):
+        PackedShots(fused, present, torch.zeros(1, M), torch.tensor([True]), (5,), is_masked)
+    with pytest.raises(MediaFMError, match="one or more sequences of one or more shots"):
+        PackedShots(fused[:0], present[:0], torch.zeros(1, M), torch.tensor([True]), (0,), is_masked[:0])

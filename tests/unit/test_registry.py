@@ -1,0 +1,150 @@
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mediafm.data.synthetic import synthetic_space
+from mediafm.errors import NotFoundError
+from mediafm.model import presets
+from mediafm.model.mediafm import build
+from mediafm.registry import SHA256_TAG, Registry, skill_metrics
+from mediafm.train.checkpoint import make_checkpoint
+from mediafm.train.curves import CurvePoint
+
+# MLflow and what it imports warn of their own future; none of it is ours.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+VIEW = {"skill": 0.25, "interval": (0.1, 0.4)}
+REPORT = {
+    "skill": {
+        "random": {"skill": 0.2, "interval": (0.1, 0.3), "by_modality": {"video": VIEW}},
+        "span": {"skill": 0.1, "interval": None, "by_modality": {}},
+    },
+    "data": {"train": {"shots": 30}},
+}
+CURVES = [
+    CurvePoint(
+        step=step,
+        num_steps=step,
+        epoch=0,
+        phase="stable",
+        train_loss=1.0 / step,
+        validation_loss=1.1 / step,
+        validation_skill=None,
+        skill_by_modality={"video": -0.5},
+        muon_lr=0.02,
+        adamw_lr=0.001,
+        gradient_norm=1.0,
+        shots_per_second=100.0,
+        seconds=1.0,
+    )
+    for step in (10, 20)
+]
+
+
+def made(seed):
+    config = presets.tiny(12, 4)
+    space = synthetic_space(4).as_json()
+    return make_checkpoint(build(config, seed), (1,), space, f"{seed:064x}", {"model": config.as_json()}, REPORT)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory):
+    return Path(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="module")
+def registry(state):
+    registry = Registry.at(state)
+    registry.set_up()
+    return registry
+
+
+def test_a_checkpoint_is_logged_once_and_found_by_its_sha256(registry, state):
+    import mlflow
+
+    uri_before = os.environ.get("MLFLOW_TRACKING_URI")
+    checkpoint = made(1)
+    assert registry.find(checkpoint.sha256) is None
+    first = registry.log_training(checkpoint, CURVES, {"curves.png": b"png"}, {"git_sha": "abc"})
+    assert registry.log_training(checkpoint, CURVES) == first == registry.find(checkpoint.sha256)
+    assert os.environ.get("MLFLOW_TRACKING_URI") == uri_before
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    run = client.get_run(first.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.hidden_dim"] == "128"
+    assert run.data.params["export_layers"] == "[1]"
+    assert [metric.step for metric in client.get_metric_history(first.run_id, "train_loss")] == [10, 20]
+    assert run.inputs.dataset_inputs[0].dataset.digest == checkpoint.manifest_sha256[:32]
+    version = client.get_model_version(registry.registered_model, str(first.version))
+    assert version.tags[SHA256_TAG] == checkpoint.sha256
+    assert version.tags["git_sha"] == "abc"
+    model = client.get_logged_model(first.model_id)
+    assert {metric.key: metric.value for metric in model.metrics}["test_skill_video_low"] == pytest.approx(0.1)
+    weights = Path(model.artifact_location) / "model.safetensors"
+    assert weights.read_bytes() == checkpoint.weights
+    assert weights.is_relative_to(state / "mlartifacts")
+    assert {item.path for item in client.list_artifacts(first.run_id)} == {"curves.png", "report.json"}
+
+
+def test_aliases_mirror_pointers(registry):
+    one, other = made(2), made(3)
+    for checkpoint in (one, other):
+        registry.log_training(checkpoint, [])
+    registry.set_alias("champion", one.sha256)
+    registry.set_alias("serving", one.sha256)
+    registry.set_alias("champion", other.sha256)
+    assert registry.aliases() == {"champion": other.sha256, "serving": one.sha256}
+    with pytest.raises(NotFoundError, match="Log the checkpoint first"):
+        registry.set_alias("champion", "f" * 64)
+
+
+def test_probe_metrics_stand_beside_the_model(registry):
+    import mlflow
+
+    version = registry.log_training(made(4), [])
+    registry.log_probe_metrics(version.model_id, {"probe_tone_ap": 0.75})
+    model = mlflow.MlflowClient(registry.tracking_uri).get_logged_model(version.model_id)
+    assert {metric.key: metric.value for metric in model.metrics}["probe_tone_ap"] == 0.75
+
+
+def test_skill_metrics_leave_out_what_is_not_known():
+    assert skill_metrics(REPORT) == {
+        "test_skill": 0.2,
+        "test_skill_low": 0.1,
+        "test_skill_high": 0.3,
+        "test_skill_video": 0.25,
+        "test_skill_video_low": 0.1,
+        "test_skill_video_high": 0.4,
+        "test_skill_span": 0.1,
+    }
+
+
+def test_importing_the_registry_imports_no_mlflow():
+    code = "import sys, mediafm.registry; assert 'mlflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_telemetry_is_off(registry):
+    from mlflow.telemetry.utils import is_telemetry_disabled
+
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert is_telemetry_disabled()
+
+
+def _set_up(state):
+    Registry.at(Path(state)).set_up()
+
+
+@pytest.mark.slow
+def test_racing_processes_make_one_database(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    racers = [context.Process(target=_set_up, args=(str(tmp_path),)) for _ in range(3)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert [racer.exitcode for racer in racers] == [0, 0, 0]
