@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _encode(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     vectors, is_present = np.zeros((num_shots, encoder.spec.width), np.float32), np.zeros(num_shots, np.bool_)
     name = str(encoder.spec.modality)
-    while batch := [item for item, _ in zip(items, range(SHOTS_AT_ONCE), strict=False)]:
+    while batch := list(islice(items, SHOTS_AT_ONCE)):
         places = [shot_index for shot_index, _ in batch]
         began = time.perf_counter()
         vectors[places] = encoder.encode([item for _, item in batch])

@@ -22,7 +22,9 @@ def _space(video_weight: float = 1.0, **changes: object) -> Space:
     specs: Mapping[Modality, Mapping[str, Json]] = {
         modality: {"name": f"fake-{modality}", "width": width} for modality, width in WIDTHS.items()
     }
-    made = Space.create(specs, FusionSettings(video_weight=video_weight), ("title", "synopsis"))
+    made = Space.create(
+        specs, FusionSettings(video_weight=video_weight, audio_weight=1.0, text_weight=1.0), ("title", "synopsis")
+    )
     return Space(**{**made.__dict__, **changes})  # type: ignore[arg-type]
 
 
