@@ -133,13 +133,18 @@ class _TitleWalk:
         children = [self.value(parent, row["inputs"][parent]) for parent in TABLES[table].parents]
         children += [
             AuditNode(
-                kind="facet", name=name, facts={"sha256": row["inputs"][name], "media_sha256": row["media_sha256"]}
+                kind="facet", name=name, facts={"fingerprint": row["inputs"][name], "media_sha256": row["media_sha256"]}
             )
             for name in TABLES[table].facets
         ]
-        if row["checkpoint_sha256"]:
+        if row["checkpoint_sha256"] and not self._is_parents(row):
             children.insert(0, _checkpoint(self._connection, row["checkpoint_sha256"], self._title_id))
         return AuditNode(kind="value", name=table, facts=_value_facts(rows), children=tuple(children))
+
+    def _is_parents(self, row: Row) -> bool:
+        """Whether a parent was made by the same checkpoint, and names it."""
+        parents = [self._rows.get((name, row["inputs"][name]), []) for name in TABLES[row["table_name"]].parents]
+        return any(row["checkpoint_sha256"] == rows[-1]["checkpoint_sha256"] for rows in parents if rows)
 
 
 def _checkpoint(

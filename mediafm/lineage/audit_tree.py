@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mediafm.lineage.fingerprint import canonical_json
 from mediafm.types import Json
 
-MAX_FACT_LENGTH = 160
-"""Longer facts are cut in the text, never in the JSON."""
+MAX_LINE_LENGTH = 200
+"""Longer lines of facts are cut in the text, never in the JSON."""
 
-_LONG = ("values", "titles")
-_HEX_DIGITS_SHOWN = 16
-_QUIET: Mapping[str, Json] = {
-    "cost_usd": 0.0,
-    "is_forced": False,
-    "asset": None,
-    "producer_id": None,
-    "generation": None,
-}
-"""Facts that the text leaves out: always (None), or where they are as usual."""
+_INLINE = (
+    "fingerprint",
+    "state",
+    "media_sha256",
+    "model_version",
+    "split_of_this_title",
+    "num_shots",
+    "num_rows",
+    "num_titles",
+    "num_current",
+    "runs",
+    "shown_above",
+    "problem",
+)
+"""Facts that stand beside a node's name in the text."""
+_BELOW = ("reason", "producer", "details", "num_titles_by_split", "decisions")
+"""Facts that stand under it; all others are in the JSON only."""
+_HASH = re.compile(r"(?<![0-9a-f/])([0-9a-f]{16})[0-9a-f]{48}(?![0-9a-f])")
+"""A whole hash that is no part of a path: people see its first digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +56,7 @@ class AuditNode:
         }
 
     def as_text(self) -> str:
-        """The tree drawn with lines; every hash is cut to its first digits."""
+        """The tree drawn with lines, its main facts only; every hash is cut to its first digits."""
         return "\n".join(self._lines("", ""))
 
     def find(self, kind: str, name: str | None = None) -> Iterator[AuditNode]:
@@ -58,27 +67,32 @@ class AuditNode:
             yield from child.find(kind, name)
 
     def _lines(self, first: str, rest: str) -> Iterator[str]:
-        yield f"{first}{self.kind} {self.name}"
+        beside = [f"{name} {_shown(self.facts[name])}" for name in _INLINE if self.facts.get(name)]
+        yield _cut(f"{first}{self.kind} {self.name}" + (f": {', '.join(beside)}" if beside else ""))
         bar = "│  " if self.children else "   "
-        for name, fact in self.facts.items():
-            shown = _shown(name, fact)
-            if shown:
-                yield f"{rest}{bar}{name}: {shown}"
+        for name in _BELOW:
+            if self.facts.get(name):
+                yield _cut(f"{rest}{bar}{name} {_shown(self.facts[name])}")
         for child in self.children:
             is_last = child is self.children[-1]
             yield from child._lines(rest + ("└─ " if is_last else "├─ "), rest + ("   " if is_last else "│  "))
 
 
-def _shown(name: str, fact: Json) -> str:
-    if fact in ("", None, [], {}) or (name in _QUIET and _QUIET[name] in (None, fact)):
-        return ""
-    if name in _LONG and isinstance(fact, list):
-        return f"{len(fact)} (all in the JSON)"
-    if isinstance(fact, str):
-        return fact[:_HEX_DIGITS_SHOWN] if _is_hash(fact) else fact
-    text = canonical_json(fact)
-    return text if len(text) <= MAX_FACT_LENGTH else text[: MAX_FACT_LENGTH - 1] + "…"
+def _shown(fact: Json) -> str:
+    return _HASH.sub(r"\1", ", ".join(f"{name}={value}" if name else value for name, value in _flat("", fact)))
 
 
-def _is_hash(text: str) -> bool:
-    return len(text) == 64 and set(text) <= set("0123456789abcdef")
+def _flat(name: str, fact: Json) -> Iterator[tuple[str, str]]:
+    """The leaves of a fact as dotted names and text, names before the rest, empty ones left out."""
+    if isinstance(fact, Mapping):
+        for key in sorted(fact, key=lambda key: (key != "name", key)):
+            yield from _flat(f"{name}.{key}" if name else key, fact[key])
+    elif isinstance(fact, list | tuple):
+        for item in fact:
+            yield from _flat(name, item)
+    elif fact not in ("", None):
+        yield name, str(fact)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_LINE_LENGTH else line[: MAX_LINE_LENGTH - 1] + "…"
