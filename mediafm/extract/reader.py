@@ -96,6 +96,11 @@ class MediaReader:
         """Ends the child. The reader may be used again; it then starts another."""
         self._sandbox.close()
 
+    @property
+    def child_pid(self) -> int | None:
+        """The child's process id while it lives."""
+        return self._sandbox.pid
+
     def probe(self, path: str) -> MediaInfo:
         """Reads the whole file once and says what it is.
 

@@ -81,6 +81,13 @@ def _check_bound(num_bytes: int, max_bytes: int) -> None:
         raise InterruptedMediaError(f"a message of {num_bytes} bytes", rule=f"a message has at most {max_bytes}")
 
 
+@dataclass(slots=True, eq=False)
+class _Talk:
+    """One request and its answers; the child stays usable after it only if it came to its end."""
+
+    is_finished: bool = False
+
+
 class Sandbox:
     """One child process, started at the first request and again after each death.
 
@@ -95,12 +102,14 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: BinaryIO | None = None
         self._answers = -1
+        self._talk: _Talk | None = None
 
     def request(self, header: Mapping[str, Json], seconds: float) -> Iterator[Message]:
         """Sends one request and yields the child's answers until it says that it is done.
 
         The last answer (`{"is_done": true, ...}`) is yielded too. An iterator that is dropped half-way kills the child;
-        the next request starts another.
+        the next request starts another. So does a request made before the one before it has ended; of that one no more
+        can be read.
 
         Args:
             header: the request.
@@ -110,30 +119,48 @@ class Sandbox:
             MediaFMError: the error that the child answered with, as it was.
             InterruptedMediaError: the child died, or the time is over.
         """
-        is_finished = False
+        if self._talk is not None:
+            self.close()
+        talk = self._talk = _Talk()
         try:
             self._start()
             assert self._requests is not None
             reader = _PipeReader(self._answers, seconds)
             try:
                 write_message(self._requests, header)
-                while True:
-                    message = read_message(reader)
-                    if "error" in message.header:
-                        is_finished = bool(message.header.get("is_alive", True))
-                        raise MediaFMError.from_dict(dict(message.header["error"]))
-                    is_finished = bool(message.header.get("is_done", False))
-                    yield message
-                    if is_finished:
-                        return
+                while not talk.is_finished:
+                    yield self._answer(talk, reader)
+                    self._check_ours(talk)
             except (BrokenPipeError, EOFError) as error:
                 raise self._death() from error
         finally:
-            if not is_finished:
-                self.close()
+            if self._talk is talk:
+                self._talk = None
+                if not talk.is_finished:
+                    self.close()
+
+    def _answer(self, talk: _Talk, reader: _PipeReader) -> Message:
+        message = read_message(reader)
+        if "error" in message.header:
+            talk.is_finished = bool(message.header.get("is_alive", True))
+            raise MediaFMError.from_dict(dict(message.header["error"]))
+        talk.is_finished = bool(message.header.get("is_done", False))
+        return message
+
+    def _check_ours(self, talk: _Talk) -> None:
+        if self._talk is not talk and not talk.is_finished:
+            raise MediaFMError(
+                "a pass that a later request has ended",
+                rule="a reader reads one thing at a time",
+                remedy="Read the first pass to its end, or use a second reader.",
+            )
 
     def close(self) -> None:
         """Ends the child, whatever it is doing, and waits for it. May be called twice."""
+        self._talk = None
+        self._end_process()
+
+    def _end_process(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -154,12 +181,20 @@ class Sandbox:
     def _start(self) -> None:
         if self._process is not None and self._process.poll() is None:
             return
-        self.close()
+        self._end_process()
         child_reads, requests = os.pipe()
         answers, child_writes = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module, str(self._memory_bytes), str(child_reads), str(child_writes)],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    self._module,
+                    str(self._memory_bytes),
+                    str(child_reads),
+                    str(child_writes),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
