@@ -84,7 +84,7 @@ def _speaker(rng: np.random.Generator, shot: ShotScript, scene: Scene) -> int:
 
 
 def _say(rng: np.random.Generator, scene: Scene, speaker: int, cast: Sequence[Character]) -> str:
-    """A line of the scene's words: the genre speaks most, then place, tones and topics; energy exclaims."""
+    """A line of the scene's words: the genre speaks most, then place, tones and topics; energy opens it."""
     evidence = scene.evidence
     pools: list[tuple[Sequence[str], float]] = [(PLACE_WORDS[scene.place], 1.0)]
     pools += [(GENRE_WORDS[genre], 2.0 / len(evidence.word_genres)) for genre in evidence.word_genres]
@@ -94,5 +94,5 @@ def _say(rng: np.random.Generator, scene: Scene, speaker: int, cast: Sequence[Ch
     chosen = rng.choice(len(pools), WORDS_PER_LINE, p=weights / weights.sum())
     others = [index for index in scene.cast_indices if index != speaker] or [speaker]
     name = cast[others[int(rng.integers(len(others)))]].name
-    text = spoken_line(rng, name=name, content_words=[pick(rng, pools[int(i)][0]) for i in chosen])
-    return text.rstrip(".") + "!" if scene.energy > 0.75 and text.endswith(".") else text
+    content_words = [pick(rng, pools[int(i)][0]) for i in chosen]
+    return spoken_line(rng, name=name, content_words=content_words, energy=evidence.word_energy)

@@ -70,8 +70,8 @@ def paint_frame(script: TitleScript, stage: Stage, shot: ShotScript, frame: int)
         for index in scene.cast_indices:
             if shot.subject in (None, index):
                 _draw_actor(picture, script, stage, to_screen, index, seconds)
-    for kind in stage.look.particles:
-        draw_particles(picture, kind, scene.index, seconds)
+    for kind, share in stage.look.particles.items():
+        draw_particles(picture, kind, scene.index, seconds, share)
     return apply_look(picture, stage.look)
 
 

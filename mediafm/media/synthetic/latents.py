@@ -54,6 +54,7 @@ class Evidence:
     word_topics: tuple[str, ...]
     look_energy: float
     sound_energy: float
+    word_energy: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,7 @@ def _draw_evidence(
         word_topics=_kept(rng, tuple(t for t in topics if t != SEEN_ONLY_TOPIC), always=READ_ONLY_TOPIC),
         look_energy=_blurred(rng, energy),
         sound_energy=_blurred(rng, energy),
+        word_energy=_blurred(rng, energy),
     )
 
 

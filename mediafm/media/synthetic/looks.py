@@ -5,7 +5,7 @@ Shade and shine are pictures of the screen's size: what is seen is `picture * sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mediafm.media.synthetic.brush import Picture
 from mediafm.media.synthetic.characters import Colour
+from mediafm.media.synthetic.latents import Evidence
 from mediafm.media.synthetic.overlays import GENRE_OVERLAYS, corner_light, vignette
 
 REC601_WEIGHTS = (0.114, 0.587, 0.299)
@@ -26,14 +27,14 @@ class Look:
 
     matrix: float32 `[3, 4]`, colours to colours, as `cv2.transform` takes it.
     shade, shine: uint8 `[height, width, 3]`.
-    particles: kinds of `mediafm.media.synthetic.particles`.
+    particles: kinds of `mediafm.media.synthetic.particles`, and how much of each swarm is there.
     glow: share of a blurred copy that is mixed in, 0.0 for none.
     """
 
     matrix: NDArray[np.float32]
     shade: Picture
     shine: Picture
-    particles: tuple[str, ...]
+    particles: Mapping[str, float]
     glow: float
 
 
@@ -82,10 +83,12 @@ PLACE_PARTICLES: Mapping[str, str] = {
 }
 
 
-def build_look(genre: str, tones: Sequence[str], topics: Sequence[str], place: str, size: tuple[int, int]) -> Look:
-    """The look of a scene from what its picture shows of genre, tone and topic; `size` is width and height in px."""
+def build_look(evidence: Evidence, place: str, size: tuple[int, int]) -> Look:
+    """The look of a scene from what its picture shows; `size` is width and height in px."""
+    genre, tones, energy = evidence.look_genre, evidence.look_tones, evidence.look_energy
     width_px, height_px = size
     grades = [GENRE_GRADES[genre], *(TONE_GRADES[tone] for tone in tones if tone in TONE_GRADES)]
+    grades.append(Grade(saturation=0.75 + 0.5 * energy, contrast=0.85 + 0.3 * energy))
     matrix = np.eye(4)
     for grade in grades:
         matrix = _as_matrix(grade) @ matrix
@@ -97,16 +100,17 @@ def build_look(genre: str, tones: Sequence[str], topics: Sequence[str], place: s
         corner_light(shine, (60, 90, 170), 0.45)
     if "tense" in tones:
         vignette(shade, 0.35)
-    if "beauty" in topics:
+    if "beauty" in evidence.prop_topics:
         corner_light(shine, (70, 10, 95), 0.1)
-    particles = dict.fromkeys(kind for grade in grades for kind in grade.particles)
+    particles = dict.fromkeys((kind for grade in grades for kind in grade.particles), 1.0)
     if place in PLACE_PARTICLES:
-        particles[PLACE_PARTICLES[place]] = None
+        particles[PLACE_PARTICLES[place]] = 1.0
+    particles["rush"] = energy
     return Look(
         matrix=matrix[:3].astype(np.float32),
         shade=shade,
         shine=shine,
-        particles=tuple(particles),
+        particles=particles,
         glow=0.4 if "dreamy" in tones else 0.0,
     )
 

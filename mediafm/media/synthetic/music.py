@@ -46,6 +46,8 @@ ROOTS = (0, 0, 5, 7)
 """Of the chords, four notes each, in semitones above the key."""
 SLOWEST_STEP_SECONDS, FASTEST_STEP_SECONDS = 0.62, 0.17
 """From one note to the next at energy 0 and 1."""
+SLOWEST_TICKS_HZ, FASTEST_TICKS_HZ = 1.0, 9.0
+"""Of a rattle that grows quicker and louder with energy."""
 MAX_NOTE_SECONDS = 2.0
 
 
@@ -65,6 +67,9 @@ def play_music(rng: np.random.Generator, evidence: Evidence, key_hz: float, num_
         mix_in(music, played[semitones] * 0.13, at)
         if timbre.has_beat:
             mix_in(music, thump(rate_hz) * 0.25, at)
+    tick_samples = round(rate_hz / (SLOWEST_TICKS_HZ + (FASTEST_TICKS_HZ - SLOWEST_TICKS_HZ) * evidence.sound_energy))
+    for at in range(0, num_samples, tick_samples):
+        mix_in(music, clap(rng, rate_hz) * 0.1 * evidence.sound_energy, at)
     for tone in tones:
         music += _tone_layer(rng, tone, key_hz, num_samples, rate_hz)
     return music

@@ -40,6 +40,7 @@ class Swarm:
 
 
 SWARMS: Mapping[str, Swarm] = {
+    "rush": Swarm(num=28, velocity=(2.2, 0.0), radius=0.004, colours=((240, 240, 240),), streak=0.06),
     "sparks": Swarm(num=22, velocity=(0.9, -0.5), radius=0.006, colours=((60, 190, 255),), streak=0.07),
     "fireflies": Swarm(
         num=26, velocity=(0.03, -0.06), radius=0.011, colours=((160, 255, 255), (255, 220, 170)), twinkle_hz=1.1
@@ -75,8 +76,8 @@ _HEART = np.asarray(
 )
 
 
-def draw_particles(picture: Picture, kind: str, seed: int, time_seconds: float) -> None:
-    """Draws one swarm over `picture`, in place; the same seed and time give the same picture."""
+def draw_particles(picture: Picture, kind: str, seed: int, time_seconds: float, share: float = 1.0) -> None:
+    """Draws `share` of a swarm over `picture`, in place; the same seed and time give the same picture."""
     swarm = SWARMS[kind]
     rng = np.random.default_rng([seed, *kind.encode()])
     start = rng.random((swarm.num, 2))
@@ -91,7 +92,7 @@ def draw_particles(picture: Picture, kind: str, seed: int, time_seconds: float) 
     tail = swarm.streak * np.asarray(swarm.velocity) * (width, height)
     radius = max(1.0, swarm.radius * height)
     target = picture.copy() if swarm.is_soft else picture
-    for i in np.flatnonzero(is_lit):
+    for i in np.flatnonzero(is_lit[: round(share * swarm.num)]):
         colour = swarm.colours[int(i) % len(swarm.colours)]
         _draw_one(target, swarm, (float(x[i]), float(y[i])), (float(tail[0]), float(tail[1])), radius, colour)
     if swarm.is_soft:

@@ -166,5 +166,5 @@ def _move_camera(rng: np.random.Generator, view: View, energy: float, is_tender:
         return (far, view) if is_tender or direction > 0 else (view, far)
     if lot < 0.15:
         return view, view
-    reach = direction * (0.02 + 0.14 * energy) * view.width
+    reach = direction * (0.01 + 0.2 * energy) * view.width
     return replace(view, centre_x=view.centre_x - reach), replace(view, centre_x=view.centre_x + reach)

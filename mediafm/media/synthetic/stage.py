@@ -63,7 +63,7 @@ def build_stage(script: TitleScript, scene: Scene) -> Stage:
         actors={index: _sprites(script, scene, index) for index in scene.cast_indices},
         heights={index: script.cast[index].height for index in scene.cast_indices},
         props=tuple(_lit(draw_prop(topic), scene.lighting) for topic in evidence.prop_topics),
-        look=build_look(evidence.look_genre, evidence.look_tones, evidence.prop_topics, scene.place, frame_size),
+        look=build_look(evidence, scene.place, frame_size),
     )
 
 

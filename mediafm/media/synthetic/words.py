@@ -54,6 +54,10 @@ TOPIC_WORDS: Mapping[str, Sequence[str]] = {
     "finance": ("mortgage", "savings", "dividend", "interest rate", "broker", "pension"),
 }
 
+CALM_OPENINGS: Sequence[str] = ("Hm", "Well", "Perhaps", "Slowly now", "You know", "Let us see")
+LIVELY_OPENINGS: Sequence[str] = ("Now", "Go go go", "Hey", "Watch out", "Come on", "Yes")
+"""How lines begin, the more often the one or the other, the further the energy lies from the middle."""
+
 FILLER_WORDS: Sequence[str] = (
     "morning", "yesterday", "window", "number", "story", "question", "corner", "minute", "door", "voice",
     "reason", "picture", "answer", "colour", "paper", "water", "idea", "box", "plan", "week",
@@ -109,8 +113,10 @@ def pick(rng: np.random.Generator, values: Sequence[str]) -> str:
     return values[int(rng.integers(len(values)))]
 
 
-def spoken_line(rng: np.random.Generator, *, name: str, content_words: Sequence[str]) -> str:
-    """One line: a template with a name and two words, of which some are fillers that mean nothing."""
+def spoken_line(rng: np.random.Generator, *, name: str, content_words: Sequence[str], energy: float) -> str:
+    """One line: an opening by energy, a template with a name and two words, of which some are fillers."""
     first, second = (pick(rng, FILLER_WORDS) if rng.random() < FILLER_SHARE else word for word in content_words)
     text = pick(rng, TEMPLATES).format(name=name, a=first, b=second)
+    if rng.random() < abs(2 * energy - 1):
+        text = f"{pick(rng, LIVELY_OPENINGS)}! {text}" if energy > 0.5 else f"{pick(rng, CALM_OPENINGS)}. {text}"
     return re.sub(r"(?:^|[.?!] )[a-z]", lambda start: start.group().upper(), text)

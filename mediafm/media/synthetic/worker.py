@@ -31,17 +31,19 @@ def main() -> None:
             write_media(Path(job["directory"]) / script.file_name, script)
             answer: Mapping[str, object] = {"index": job["index"]}
         except (MediaFMError, OSError) as error:
-            known = (
-                error if isinstance(error, MediaFMError) else MediaFMError(str(error), rule="a title can be written")
-            )
-            answer = known.as_dict()
+            answer = _known(error, f"title {job['index']}").as_dict()
         print(json.dumps(answer), flush=True)
 
 
 def _known(error: MediaFMError | OSError, where: str) -> MediaFMError:
     if isinstance(error, MediaFMError):
         return error
-    return StoreError(str(error), rule="a title's file can be written", where=where, remedy="Look for disk space.")
+    return StoreError(
+        f"its file cannot be written ({error.strerror or error})",
+        rule="the directory of a sample is there and has room",
+        where=where,
+        remedy="Look for disk space and permissions.",
+    )
 
 
 if __name__ == "__main__":

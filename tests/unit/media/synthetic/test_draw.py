@@ -12,7 +12,7 @@ from mediafm.media.synthetic.brush import Picture
 from mediafm.media.synthetic.characters import draw_cast
 from mediafm.media.synthetic.draw import paint_frame, paint_title
 from mediafm.media.synthetic.figures import SPRITE_HEIGHT_PX, draw_character, draw_prop
-from mediafm.media.synthetic.latents import GENRES, LIGHTINGS, PLACES, TONES, TOPICS
+from mediafm.media.synthetic.latents import GENRES, LIGHTINGS, PLACES, TONES, TOPICS, Evidence
 from mediafm.media.synthetic.looks import apply_look, build_look
 from mediafm.media.synthetic.particles import SWARMS, draw_particles
 from mediafm.media.synthetic.places import draw_place
@@ -120,22 +120,34 @@ def test_mouth_and_eyes_move_and_only_they() -> None:
         assert 60 < rows.min() < rows.max() < SPRITE_HEIGHT_PX // 2
 
 
+def showing(genre: str = "drama", tones: tuple[str, ...] = (), energy: float = 0.5) -> Evidence:
+    """What a picture shows; the rest is as anywhere."""
+    some = write_script(0, 0, TINY).scenes[0].evidence
+    return replace(some, look_genre=genre, look_tones=tones, look_energy=energy, prop_topics=())
+
+
 @pytest.mark.parametrize("genre", GENRES)
 def test_each_genre_grades_a_grey_picture_in_its_own_way(genre: str) -> None:
     grey = np.full((54, 96, 3), 128, np.uint8)
-    graded = {name: apply_look(grey, build_look(name, (), (), "room", (96, 54))).astype(int) for name in GENRES}
+    graded = {name: apply_look(grey, build_look(showing(name), "room", (96, 54))).astype(int) for name in GENRES}
     others = [np.abs(graded[genre] - graded[name]).mean() for name in GENRES if name != genre]
     assert min(others) > 3
 
 
 def test_what_is_only_heard_or_known_from_neighbours_leaves_the_picture_alone() -> None:
-    plain = build_look("drama", (), (), "room", (96, 54))
+    plain = build_look(showing(), "room", (96, 54))
     for tone in ("eerie", "relieved"):
         assert tone in TONES
-        look = build_look("drama", (tone,), (), "room", (96, 54))
+        look = build_look(showing(tones=(tone,)), "room", (96, 54))
         assert np.array_equal(look.matrix, plain.matrix)
         assert np.array_equal(look.shine, plain.shine)
         assert look.particles == plain.particles
+
+
+def test_energy_is_seen() -> None:
+    calm, wild = (build_look(showing(energy=energy), "room", (96, 54)) for energy in (0.1, 0.9))
+    assert calm.particles["rush"] < wild.particles["rush"]
+    assert np.abs(wild.matrix[:, :3]).sum() > np.abs(calm.matrix[:, :3]).sum()
 
 
 @pytest.mark.parametrize("kind", SWARMS)
