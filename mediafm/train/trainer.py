@@ -54,12 +54,15 @@ class Trainer:
         self.step = 0
 
     def take_step(self, scale: float) -> tuple[float, float, int]:
-        """One optimizer step at `scale` of the learning rates: (loss, gradient norm, shots seen).
+        """The sampler's next step at `scale` of the learning rates: (loss, gradient norm, shots seen).
 
         Raises:
             TrainingError: the loss or a gradient is not finite; says which step and which titles.
         """
-        windows = self.sampler.next_step()
+        return self.train_on(self.sampler.next_step(), scale)
+
+    def train_on(self, windows: Sequence[MaskedWindow], scale: float) -> tuple[float, float, int]:
+        """One optimizer step on these windows; returns and raises as `take_step`."""
         num_masked = sum(int(item.is_masked.sum()) for item in windows)
         self.model.train()
         loss = 0.0
