@@ -33,7 +33,8 @@ class PacketTally:
         self._last_end = -(2**62)
         self._hash = hashlib.sha256()
         context: object = stream.codec_context  # None where FFmpeg has no decoder
-        self._hash.update(f"{getattr(context, 'name', None)} {self.time_base}".encode())
+        codec = getattr(getattr(context, "codec", None), "canonical_name", None)
+        self._hash.update(f"{codec} {self.time_base}".encode())
         self._hash.update(getattr(context, "extradata", None) or b"")
 
     def add(self, packet: AnyPacket) -> None:
