@@ -21,7 +21,7 @@ from mediafm.extract.carriers import CutShot, StoredFrame
 from mediafm.media.decode import DecodedFrame, DecodeReport, FrameSource
 from mediafm.media.frame_choice import CANDIDATES_PER_FRAME, Candidate, FrameReservoir
 from mediafm.media.info import MediaInfo, PassSummary
-from mediafm.media.pictures import DisplayShape, SmallFrames, encode_jpeg, stored_frame_scaler
+from mediafm.media.pictures import DisplayShape, encode_jpeg, small_pictures, stored_pictures
 from mediafm.shots.detector import ShotDetector, SmallFrame
 from mediafm.types import Shot, Span
 
@@ -79,9 +79,9 @@ class CutPass:
         self._path, self._info, self._detector = path, info, detector
         self._frames, self._limits, self._bounds = frames, limits, bounds or PassBounds()
         shape, spec = DisplayShape.of(info.video), detector.spec
-        self._shrink = SmallFrames(shape, spec.frame_width_px, spec.frame_height_px, spec.pixel_format)
-        self._scale_early = stored_frame_scaler(shape, frames.short_side_px)
-        self._scale_late = stored_frame_scaler(shape, frames.short_side_px)
+        self._shrink = small_pictures(shape, spec.frame_width_px, spec.frame_height_px, spec.pixel_format)
+        self._scale_early = stored_pictures(shape, frames.short_side_px)
+        self._scale_late = stored_pictures(shape, frames.short_side_px)
         self._waiting: deque[_WaitingFrame] = deque()
         self._cuts: deque[int] = deque()
         self._last_told = 0

@@ -83,21 +83,27 @@ class Scaler:
         return pixels
 
 
-class PlaneShrinker:
-    """Small frames of the commonest formats (8-bit planar YUV), in half the time: each plane is shrunk by itself, and
-    only the small picture is turned into BGR. Bilinear between four neighbours, as PySceneDetect shrinks its frames."""
+class PlaneScaler:
+    """The same for the commonest formats (8-bit planar YUV) in half the time: each plane is scaled by itself, and only
+    the result is turned into BGR.
+
+    Args:
+        is_fine: halve by averaging until the bilinear step at the end shrinks less than twofold; else that step alone,
+            between four neighbours, as PySceneDetect shrinks its frames.
+    """
 
     FORMATS = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"})
 
-    def __init__(self, size_px: tuple[int, int], pixel_format: str, quarter_turns: int) -> None:
+    def __init__(self, size_px: tuple[int, int], pixel_format: str, quarter_turns: int, is_fine: bool) -> None:
         self._size_px = size_px[::-1] if quarter_turns % 2 else size_px
         self._pixel_format = pixel_format
         self._quarter_turns = quarter_turns
+        self._is_fine = is_fine
 
     @staticmethod
     def takes(frame: VideoFrame) -> bool:
         """True for frames that this class can read; others are the scaler's."""
-        return frame.format.name in PlaneShrinker.FORMATS and all(
+        return frame.format.name in PlaneScaler.FORMATS and all(
             plane.line_size >= plane.width for plane in frame.planes
         )
 
@@ -106,12 +112,23 @@ class PlaneShrinker:
         import cv2
 
         planes = frame.planes[:1] if self._pixel_format == "gray" else frame.planes
-        small = [cv2.resize(_plane_pixels(plane), self._size_px, interpolation=cv2.INTER_LINEAR) for plane in planes]
+        scaled = [self._scaled(_plane_pixels(plane)) for plane in planes]
         matrix = _colour_matrix(frame, self._pixel_format)
-        pixels: NDArray[np.uint8] = cv2.transform(cv2.merge(small) if len(small) > 1 else small[0], matrix)
+        pixels: NDArray[np.uint8] = cv2.transform(cv2.merge(scaled) if len(scaled) > 1 else scaled[0], matrix)
         if self._quarter_turns:
             pixels = np.ascontiguousarray(np.rot90(pixels, self._quarter_turns))
         return pixels
+
+    def _scaled(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        import cv2
+
+        width_px, height_px = self._size_px
+        while self._is_fine and plane.shape[1] >= 2 * width_px and plane.shape[0] >= 2 * height_px:
+            half = plane.shape[1] // 2, plane.shape[0] // 2
+            # An even crop, because only exact halving is fast.
+            plane = cv2.resize(plane[: 2 * half[1], : 2 * half[0]], half, interpolation=cv2.INTER_AREA)
+        scaled: NDArray[np.uint8] = cv2.resize(plane, self._size_px, interpolation=cv2.INTER_LINEAR)
+        return scaled
 
 
 def _plane_pixels(plane: VideoPlane) -> NDArray[np.uint8]:
@@ -144,22 +161,27 @@ def _cached_matrix(colorspace: int, is_full_range: bool, pixel_format: str) -> N
     )
 
 
-class SmallFrames:
-    """The detector's small frames: every frame of a title passes here, so speed comes before beauty."""
+class Pictures:
+    """Pictures of one size and format from frames of any format. One per thread."""
 
-    def __init__(self, shape: DisplayShape, width_px: int, height_px: int, pixel_format: str) -> None:
-        size_px = shape.with_size(width_px, height_px)
-        self._shrinker = PlaneShrinker(size_px, pixel_format, shape.quarter_turns)
-        self._scaler = Scaler(size_px, pixel_format, shape.quarter_turns, Interpolation.FAST_BILINEAR)
+    def __init__(self, shape: DisplayShape, size_px: tuple[int, int], pixel_format: str, is_fine: bool) -> None:
+        self._from_planes = PlaneScaler(size_px, pixel_format, shape.quarter_turns, is_fine)
+        interpolation = Interpolation.AREA if is_fine else Interpolation.FAST_BILINEAR
+        self._from_any = Scaler(size_px, pixel_format, shape.quarter_turns, interpolation)
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """uint8 [height, width, 3], or [height, width] for gray; turned as shown."""
-        return self._shrinker(frame) if PlaneShrinker.takes(frame) else self._scaler(frame)
+        return self._from_planes(frame) if PlaneScaler.takes(frame) else self._from_any(frame)
 
 
-def stored_frame_scaler(shape: DisplayShape, short_side_px: int) -> Scaler:
+def small_pictures(shape: DisplayShape, width_px: int, height_px: int, pixel_format: str) -> Pictures:
+    """For the detector: every frame of a title passes here, so speed comes before beauty."""
+    return Pictures(shape, shape.with_size(width_px, height_px), pixel_format, is_fine=False)
+
+
+def stored_pictures(shape: DisplayShape, short_side_px: int) -> Pictures:
     """For the frames that shots keep: BGR, `short_side_px` on the short side, never enlarged."""
-    return Scaler(shape.with_short_side(short_side_px), "bgr24", shape.quarter_turns, Interpolation.AREA)
+    return Pictures(shape, shape.with_short_side(short_side_px), "bgr24", is_fine=True)
 
 
 def encode_jpeg(pixels_bgr: NDArray[np.uint8], quality: int) -> bytes:

@@ -6,12 +6,12 @@ import av
 import cv2
 import numpy as np
 import pytest
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Colorspace, Interpolation
 
 from mediafm.config import MediaLimits
 from mediafm.media.decode import FrameSource
 from mediafm.media.info import VideoStream
-from mediafm.media.pictures import DisplayShape, PlaneShrinker, Scaler, SmallFrames, encode_jpeg, stored_frame_scaler
+from mediafm.media.pictures import DisplayShape, PlaneScaler, Scaler, encode_jpeg, small_pictures, stored_pictures
 from mediafm.media.probe import probe
 
 
@@ -64,9 +64,10 @@ def test_height_zero_keeps_the_aspect_as_shown() -> None:
 
 @pytest.mark.parametrize("pixel_format", ["bgr24", "rgb24", "gray"])
 @pytest.mark.parametrize("source_format", ["yuv420p", "yuvj420p", "yuv444p"])
-def test_the_fast_way_agrees_with_the_scaler(source_format: str, pixel_format: str) -> None:
+@pytest.mark.parametrize("is_fine", [True, False])
+def test_the_fast_way_agrees_with_the_scaler(source_format: str, pixel_format: str, is_fine: bool) -> None:
     frame = smooth_frame(source_format)
-    fast = PlaneShrinker((64, 48), pixel_format, 0)(frame)
+    fast = PlaneScaler((64, 48), pixel_format, 0, is_fine)(frame)
     slow = Scaler((64, 48), pixel_format, 0, Interpolation.AREA)(frame)
     assert fast.shape == slow.shape
     assert fast.dtype == np.uint8
@@ -76,21 +77,21 @@ def test_the_fast_way_agrees_with_the_scaler(source_format: str, pixel_format: s
 
 @pytest.mark.parametrize("source_format", ["yuv420p10le", "rgb24", "nv12", "yuv410p", "rgba", "gray"])
 def test_every_other_format_goes_through_the_scaler(source_format: str) -> None:
-    small = SmallFrames(DisplayShape.of(stream(320, 240)), 64, 0, "bgr24")(smooth_frame(source_format))
+    small = small_pictures(DisplayShape.of(stream(320, 240)), 64, 0, "bgr24")(smooth_frame(source_format))
     assert small.shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize("source_format", ["yuv420p", "yuv420p10le"])
 def test_small_frames_are_turned_as_shown(source_format: str) -> None:
     frame = smooth_frame(source_format)
-    upright = SmallFrames(DisplayShape.of(stream(320, 240)), 64, 0, "gray")(frame)
-    turned = SmallFrames(DisplayShape.of(stream(320, 240, rotation_degrees=90)), 48, 0, "gray")(frame)
+    upright = small_pictures(DisplayShape.of(stream(320, 240)), 64, 0, "gray")(frame)
+    turned = small_pictures(DisplayShape.of(stream(320, 240, rotation_degrees=90)), 48, 0, "gray")(frame)
     assert turned.flags.c_contiguous
     assert np.abs(turned.astype(int) - np.rot90(upright)).mean() < 1.0
 
 
 def test_a_stored_frame_is_the_picture_as_shown() -> None:
-    scaler = stored_frame_scaler(DisplayShape.of(stream(320, 240)), 120)
+    scaler = stored_pictures(DisplayShape.of(stream(320, 240)), 120)
     data = encode_jpeg(scaler(smooth_frame("yuv420p")), 90)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert pixels.shape == (120, 160, 3)
@@ -104,5 +105,15 @@ def test_a_real_rotated_file_stands_upright(shared_media: Path) -> None:
     assert info.video.rotation_degrees in {90, 270}
     with FrameSource(file, info.video, MediaLimits()) as source:
         frame = next(iter(source)).picture
-    small = SmallFrames(DisplayShape.of(info.video), 72, 0, "bgr24")(frame)
+    small = small_pictures(DisplayShape.of(info.video), 72, 0, "bgr24")(frame)
     assert small.shape == (128, 72, 3)
+
+
+@pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
+@pytest.mark.parametrize("source_format", ["yuv444p", "yuvj444p"])
+def test_colours_come_back_by_the_files_own_matrix(source_format: str, matrix: Colorspace) -> None:
+    across, down = np.meshgrid(np.linspace(0, 255, 64), np.linspace(0, 255, 48))
+    colours = np.stack([across, down, 255 - across], axis=-1).astype(np.uint8)
+    frame = av.VideoFrame.from_ndarray(colours, format="rgb24").reformat(format=source_format, dst_colorspace=matrix)
+    back = PlaneScaler((64, 48), "rgb24", 0, is_fine=True)(frame)
+    assert np.abs(back.astype(int) - colours).mean() < 2.0
