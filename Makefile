@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test test-slow check lint types format bench clean-venv
 
 demo: $(VENV)/.installed
-	$(BIN)/mediafm --root $(ROOT) demo $(CATALOG)
+	$(BIN)/mediafm demo --root $(ROOT) $(CATALOG)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

@@ -106,7 +106,7 @@ def evaluate_serving(workspace: Workspace) -> Evaluated | None:
     titles = workspace.titles(title_ids, space_producers(workspace.store, sha256))
     source = stored_features(workspace, titles, "contextual_embeddings")
     if titles:
-        pictures = {**pictures, "map": embedding_map(source())}
+        pictures = {**pictures, "map": embedding_map(source(), f"contextual shot vectors of {len(titles)} titles")}
     return Evaluated(evaluation=evaluation, pictures=pictures)
 
 

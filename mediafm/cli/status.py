@@ -1,0 +1,39 @@
+"""`mediafm status`: what became of each title."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mediafm.cli.options import configured, json_option
+from mediafm.cli.show import echo_json, echo_table
+from mediafm.config import Config
+
+
+@click.command()
+@configured
+@json_option
+def status(config: Config, as_json: bool) -> None:
+    """Each title: its state and why, shots, duration, and the share of shots with sound and text."""
+    from mediafm.steps.summary import root_status
+
+    found = root_status(config)
+    if as_json:
+        echo_json(found)
+        return
+    echo_table(("title", "state", "shots", "seconds", "video", "audio", "text", "reason"), map(_row, found["titles"]))
+    states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
+    click.echo(f"{states or 'no titles yet'} in {found['root']}")
+    for name in ("champion", "serving"):
+        click.echo(f"{name}: {found[name]['sentence'] if found[name] else 'none yet'}")
+
+
+def _row(title: dict[str, Any]) -> tuple[Any, ...]:
+    shares = (_percent(title["coverage"][modality]) for modality in ("video", "audio", "text"))
+    seconds = None if title["duration_seconds"] is None else f"{title['duration_seconds']:.1f}"
+    return (title["title_id"], title["state"], title["shots"], seconds, *shares, title["reason"])
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"

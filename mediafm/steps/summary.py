@@ -1,0 +1,102 @@
+"""What a root holds, in one look: titles and their states, the pointers, a checkpoint's skill."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from mediafm.config import Config
+from mediafm.errors import NotFoundError
+from mediafm.steps.checkpoints import checkpoint_record, load_checkpoint
+from mediafm.steps.gate import skill_sentence
+from mediafm.steps.workspace import Workspace
+from mediafm.store.pointers import CHAMPION, SERVING, Pointers
+from mediafm.store.store import Store
+from mediafm.store.views import connect
+
+_STATUS = """
+SELECT title_id, state, reason, step, num_shots, duration_seconds, video_coverage, audio_coverage, text_coverage
+FROM title_status ORDER BY title_id
+"""
+
+
+def existing_store(config: Config) -> Store:
+    """The root's store.
+
+    Raises:
+        NotFoundError: nothing was ever written there.
+    """
+    if not config.root_path.is_dir():
+        raise NotFoundError(
+            f"there is no root at {config.root_path}",
+            rule="a root begins with a first run",
+            remedy="`mediafm run CATALOG` makes one; `--root` names another.",
+        )
+    return Store(config.root_path)
+
+
+def title_rows(store: Store, title_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Each title's state, reason, shots, duration and coverage."""
+    with connect(store, title_ids) as connection:
+        rows = connection.execute(_STATUS).fetchall()
+    return [
+        {
+            "title_id": title_id,
+            "state": state,
+            "reason": reason,
+            "step": step,
+            "shots": shots,
+            "duration_seconds": seconds,
+            "coverage": {"video": video, "audio": audio, "text": text},
+        }
+        for title_id, state, reason, step, shots, seconds, video, audio, text in rows
+    ]
+
+
+def root_status(config: Config) -> dict[str, Any]:
+    """Everything that `mediafm status` shows."""
+    store = existing_store(config)
+    titles = title_rows(store)
+    pointers = Pointers(store)
+    return {
+        "root": str(config.root_path),
+        "titles": titles,
+        "states": dict(sorted(Counter(title["state"] for title in titles).items())),
+        "champion": _pointer_json(pointers, CHAMPION),
+        "serving": _pointer_json(pointers, SERVING),
+    }
+
+
+def checkpoint_summary(workspace: Workspace, sha256: str) -> dict[str, Any]:
+    """What a run says of its checkpoint: identity, MLflow's version, skill in total and by modality."""
+    checkpoint = load_checkpoint(workspace, sha256)
+    record = checkpoint_record(workspace.store, sha256)
+    champion = workspace.pointers.read(CHAMPION)
+    is_champion = champion is not None and champion.value["checkpoint_sha256"] == sha256
+    report: Any = checkpoint.report
+    skill = report["skill"]["random"]
+    return {
+        "sha256": sha256,
+        "model_version": record.details.get("model_version"),
+        "provisional": bool(champion.value["is_provisional"]) if champion is not None and is_champion else False,
+        "skill": skill["skill"],
+        "skill_interval": skill["interval"],
+        "skill_sentence": skill_sentence(report),
+        "skill_by_modality": {name: view["skill"] for name, view in skill["by_modality"].items()},
+        "is_champion": is_champion,
+    }
+
+
+def _pointer_json(pointers: Pointers, name: str) -> dict[str, Any] | None:
+    pointer = pointers.read(name)
+    if pointer is None:
+        return None
+    sha256 = str(pointer.value["checkpoint_sha256"])
+    provisional = " (provisional)" if pointer.value.get("is_provisional") else ""
+    return {
+        "checkpoint_sha256": sha256,
+        "generation": pointer.generation,
+        "reason": pointer.reason,
+        "sentence": f"{sha256[:16]}{provisional}: {pointer.reason}",
+    }

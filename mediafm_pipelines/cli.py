@@ -1,0 +1,114 @@
+"""`mediafm`: the library's verbs, and those that need Dagster.
+
+Belongs here: parsing and printing. Does not belong here: what a verb does.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mediafm.cli.bars import progress_bar
+from mediafm.cli.main import EXIT_FAILED, VERBS, Verbs
+from mediafm.cli.options import configured, json_option
+from mediafm.cli.show import echo_json
+from mediafm.config import Config
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mediafm", prog_name="mediafm")
+def cli() -> None:
+    """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
+
+
+for _verb in VERBS:
+    cli.add_command(_verb)
+
+
+@cli.command()
+@click.argument("catalog")
+@click.option("--labels", multiple=True, help="A label file or folder for the probes; may be given several times.")
+@click.option("--force", "is_forced", is_flag=True, help="Make everything again; recorded.")
+@configured
+@json_option
+def run(config: Config, catalog: str, labels: Sequence[str], is_forced: bool, as_json: bool) -> None:
+    """Take CATALOG (a folder or a manifest) through the whole graph; only what is missing is done."""
+    summary = _execute(config, catalog, labels, as_json, is_forced=is_forced)
+    _finish(summary, as_json)
+
+
+@cli.command()
+@click.option("--title", "title_ids", multiple=True, help="Only these titles; all that are set aside unless given.")
+@configured
+@json_option
+def retry(config: Config, title_ids: Sequence[str], as_json: bool) -> None:
+    """Try titles again that were quarantined or failed."""
+    summary = _execute(config, None, (), as_json, retries_quarantined=True, only=title_ids or None)
+    _finish(summary, as_json)
+
+
+@cli.command()
+@click.argument("catalog", required=False)
+@configured
+@json_option
+def demo(config: Config, catalog: str | None, as_json: bool) -> None:
+    """The whole graph on a small sample catalogue (or on CATALOG), with a report at the end."""
+    from mediafm_pipelines.demo import demo_catalog, demo_config, demo_report
+
+    config = demo_config(config, catalog)
+    with progress_bar(quiet=as_json) as bar:
+        chosen = demo_catalog(config, catalog, bar)
+    if not as_json:
+        click.echo(chosen.sentence)
+    summary = _execute(config, chosen.location, chosen.labels, as_json)
+    if not as_json:
+        click.echo(demo_report(config, summary))
+    _finish(summary, as_json)
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; loopback by default.")
+@click.option("--mlflow-port", default=5000, show_default=True, help="MLflow's UI; 0 leaves it out.")
+@configured
+def ui(config: Config, port: int, host: str, mlflow_port: int) -> None:
+    """The Dagster UI (webserver and daemon) and MLflow's, on this root; Ctrl-C ends them."""
+    from mediafm_pipelines.ui import serve_ui
+
+    sys.exit(serve_ui(config, host, port, mlflow_port))
+
+
+def _execute(
+    config: Config,
+    catalog: str | None,
+    labels: Sequence[str],
+    as_json: bool,
+    *,
+    is_forced: bool = False,
+    retries_quarantined: bool = False,
+    only: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    from mediafm_pipelines.catalog_run import CatalogRun
+    from mediafm_pipelines.summary import run_summary
+
+    with progress_bar(quiet=as_json) as bar:
+        started = CatalogRun(config, bar, is_forced=is_forced, retries_quarantined=retries_quarantined)
+        started.execute(catalog, labels, only)
+    return run_summary(started)
+
+
+def _finish(summary: dict[str, Any], as_json: bool) -> None:
+    from mediafm_pipelines.summary import summary_text
+
+    if as_json:
+        echo_json(summary)
+    else:
+        click.echo(summary_text(summary))
+    if summary["titles"]["failed"] or summary["faults"]:
+        sys.exit(EXIT_FAILED)
+
+
+def main() -> None:
+    """The entry point of `mediafm`."""
+    cli()

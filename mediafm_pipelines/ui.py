@@ -1,0 +1,92 @@
+"""`mediafm ui`: Dagster's webserver and daemon, and MLflow's server, on one root; ended together.
+
+Belongs here: which processes run, with which environment. Does not belong here: anything that they show.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import click
+
+from mediafm.config import Config
+from mediafm_pipelines.definitions import FLAGS_VARIABLE
+from mediafm_pipelines.instance import foreign_home, open_instance, prepare_instance
+from mediafm_pipelines.orphans import fail_orphans
+
+
+def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
+    """Runs until Ctrl-C or until one of the servers ends; returns the exit code."""
+    foreign = foreign_home(config)
+    if foreign:
+        click.echo(f"DAGSTER_HOME is {foreign}; this UI shows {config.state_path / 'dagster'} instead.", err=True)
+    home = prepare_instance(config)
+    with open_instance(config) as instance:
+        for run_id in fail_orphans(instance):
+            click.echo(f"Run {run_id} was killed; it is now marked as failed.", err=True)
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        FLAGS_VARIABLE: json.dumps(_flags(config)),
+    }
+    commands = [_dagster(host, port)]
+    click.echo(f"Dagster: http://{host}:{port}")
+    if mlflow_port:
+        commands.append(_mlflow(config, host, mlflow_port))
+        click.echo(f"MLflow:  http://{host}:{mlflow_port}")
+    return _until_one_ends([subprocess.Popen(command, env=environment) for command in commands])
+
+
+def _flags(config: Config) -> dict[str, str | None]:
+    """What the code location needs to come to the same configuration."""
+    return {
+        "catalog": config.catalog,
+        "root": str(config.root_path),
+        "state": str(config.state_path),
+        "profile": config.profile,
+        "device": config.device,
+    }
+
+
+def _dagster(host: str, port: int) -> list[str]:
+    return [
+        sys.executable, "-m", "dagster", "dev",
+        "--module-name", "mediafm_pipelines.definitions",
+        "--host", host, "--port", str(port),
+    ]  # fmt: skip
+
+
+def _mlflow(config: Config, host: str, port: int) -> list[str]:
+    from mediafm.registry import Registry
+
+    registry = Registry.at(config.state_path, config.orchestration)
+    registry.set_up()
+    return [
+        sys.executable, "-m", "mlflow", "server",
+        "--backend-store-uri", registry.tracking_uri,
+        "--artifacts-destination", registry.artifact_root,
+        "--host", host, "--port", str(port), "--workers", "1",
+    ]  # fmt: skip
+
+
+def _until_one_ends(processes: list[subprocess.Popen[bytes]]) -> int:
+    try:
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.5)
+        return max(process.poll() or 0 for process in processes)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
