@@ -198,7 +198,8 @@ def _manifest(connection: duckdb.DuckDBPyConnection, sha256: str, title_id: str,
         facts["split_of_this_title"] = next((row["split"] for row in titles if row["title_id"] == title_id), None)
     if names_titles:
         facts["titles"] = [_plain(row) for row in titles]
-    return AuditNode(kind="manifest", name=short(sha256), facts=facts, children=_producers(connection, sha256))
+    children = _producers(connection, sha256) if names_titles else ()
+    return AuditNode(kind="manifest", name=short(sha256), facts=facts, children=children)
 
 
 def _producers(connection: duckdb.DuckDBPyConnection, manifest_sha256: str) -> tuple[AuditNode, ...]:

@@ -48,50 +48,50 @@ class Choice:
         return sorted({*self.configured.values(), *(self.serving or {}).values()})
 
 
-def chain_sql(choice: Choice, rows: str, newest: str) -> tuple[str, str]:
-    """Two queries over `rows` (done or not) and `newest` (one raw record a title).
+def chain_sql(choice: Choice) -> tuple[dict[str, str], str, str]:
+    """SQL over `_rows` (records, done or not) and `_newest` (one raw record a title).
 
     Returns:
-        The current rows of all tables; and for each title and expected table without a current row the setback, if any,
-        that concerns the title's present inputs.
+        Steps to be made tables in this order, by name: `id` (`rowid` of `_rows`), `title_id` and `fingerprint` of what
+        is current in one table. Over them two queries of such ids: the current rows of all tables; and for each title
+        and expected table without a current row the setback, if any, that concerns the title's present inputs.
     """
-    steps: dict[str, str] = {"c_titles": f"SELECT * FROM {newest} WHERE state = 'ok'"}
-    served = choice.serving or {}
-    for table in choice.expected():
-        _add_step(steps, rows, table, served if table in CONTEXTUAL else choice.configured, choice.configured)
-    names = {table: _step_name(table, served, choice.configured) for table in choice.expected() if table in CONTEXTUAL}
-    names = {table: names.get(table, f"c_{table}") for table in choice.expected()}
-    with_steps = "WITH " + ",\n".join(f"{name} AS MATERIALIZED ({query})" for name, query in steps.items())
-    current = "\nUNION ALL\n".join(f"SELECT * FROM {name}" for name in ("c_titles", *names.values()))
-    return f"{with_steps}\n{current}", f"{with_steps}\n{_setbacks(choice, rows, names, steps)}"
+    steps = {"c_titles": "SELECT id, title_id, fingerprint, facets FROM _newest WHERE state = 'ok'"}
+    names = {table: _add_step(steps, table, _deciding(choice, table), choice.configured) for table in choice.expected()}
+    current = " UNION ALL ".join(f"SELECT id FROM {name}" for name in ("c_titles", *names.values()))
+    return steps, current, _setbacks(choice, names)
 
 
-def _add_step(
-    steps: dict[str, str], rows: str, table: str, producers: Mapping[str, str], configured: Mapping[str, str]
-) -> str:
-    """The name of the query of `table`'s current rows under `producers`, added after those that it reads."""
+def _deciding(choice: Choice, table: str) -> Mapping[str, str]:
+    return (choice.serving or {}) if table in CONTEXTUAL else choice.configured
+
+
+def _add_step(steps: dict[str, str], table: str, producers: Mapping[str, str], configured: Mapping[str, str]) -> str:
+    """The name of the step of `table`'s current rows under `producers`, added after those that it reads."""
     name = _step_name(table, producers, configured)
     if name in steps:
         return name
     if table not in producers:
-        steps[name] = f"SELECT * FROM {rows} WHERE false"
+        steps[name] = "SELECT 0::BIGINT AS id, '' AS title_id, '' AS fingerprint WHERE false"
         return name
-    parents = {parent: _add_step(steps, rows, parent, producers, configured) for parent in TABLES[table].parents}
+    parents = {parent: _add_step(steps, parent, producers, configured) for parent in TABLES[table].parents}
     conditions = [f"r.table_name = {quoted(table)}", "r.state = 'ok'", f"r.producer_id = {quoted(producers[table])}"]
     conditions += _same_inputs(table, parents)
     steps[name] = (
-        f"SELECT r.* FROM {rows} r {_joins(parents)} WHERE {' AND '.join(conditions)} "
+        f"SELECT r.rowid AS id, r.title_id, r.fingerprint FROM _rows r {_joins(parents)} "
+        f"WHERE {' AND '.join(conditions)} "
         f"QUALIFY row_number() OVER (PARTITION BY r.title_id ORDER BY {_SAME_VALUE}) = 1"
     )
     return name
 
 
-def _setbacks(choice: Choice, rows: str, names: Mapping[str, str], steps: Mapping[str, str]) -> str:
+def _setbacks(choice: Choice, names: Mapping[str, str]) -> str:
     """Rows that are not ok, of the present inputs as far as the row names them, where there is no current row."""
-    queries = [f"SELECT * FROM {rows} WHERE false"]
+    queries = ["SELECT rowid AS id FROM _rows WHERE false"]
     for table, producer_id in choice.expected().items():
-        under = (choice.serving or {}) if table in CONTEXTUAL else choice.configured
-        parents = {parent: _step_name(parent, under, choice.configured) for parent in TABLES[table].parents}
+        parents = {
+            parent: _step_name(parent, _deciding(choice, table), choice.configured) for parent in TABLES[table].parents
+        }
         conditions = [f"r.table_name = {quoted(table)}", "r.state <> 'ok'", f"r.producer_id = {quoted(producer_id)}"]
         conditions += [
             f"coalesce({same}, {_input(name)} IS NULL)"
@@ -99,10 +99,10 @@ def _setbacks(choice: Choice, rows: str, names: Mapping[str, str], steps: Mappin
         ]
         conditions.append(f"r.title_id NOT IN (SELECT title_id FROM {names[table]})")
         queries.append(
-            f"SELECT r.* FROM {rows} r {_joins(parents, kind='LEFT JOIN')} WHERE {' AND '.join(conditions)} "
+            f"SELECT r.rowid AS id FROM _rows r {_joins(parents, kind='LEFT JOIN')} WHERE {' AND '.join(conditions)} "
             f"QUALIFY row_number() OVER (PARTITION BY r.title_id ORDER BY {_WORST_FIRST}) = 1"
         )
-    return "\nUNION ALL\n".join(queries)
+    return " UNION ALL ".join(queries)
 
 
 def _step_name(table: str, producers: Mapping[str, str], configured: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -43,20 +43,19 @@ def read_ledger(
     store: Store,
     keys: Sequence[str],
     clauses: str = "",
-    parameters: Mapping[str, object] | None = None,
 ) -> pa.Table:
-    """Rows of the ledger's files `keys` as `LEDGER_SCHEMA`; `clauses` is SQL of ours after FROM, with `parameters`."""
+    """Rows of the ledger's files `keys` as `LEDGER_SCHEMA`; `clauses` is SQL of ours after FROM."""
     if not keys:
         return LEDGER_SCHEMA.empty_table()
     columns = ", ".join(LEDGER_SCHEMA.names)
     query = f"SELECT {columns} FROM read_parquet($paths, union_by_name = true) {clauses}"
-    found = connection.sql(query, params={"paths": paths(store, keys), **(parameters or {})})
-    return found.to_arrow_table().cast(LEDGER_SCHEMA)
+    return connection.sql(query, params={"paths": paths(store, keys)}).to_arrow_table().cast(LEDGER_SCHEMA)
 
 
 def paths(store: Store, keys: Iterable[str]) -> list[str]:
     """What DuckDB is told to read for `keys`: it takes every path for a pattern."""
-    return [_PATTERN_LETTERS.sub(r"[\g<0>]", f"{store.root}/{key}") for key in keys]
+    root = _PATTERN_LETTERS.sub(r"[\g<0>]", str(store.root))
+    return [f"{root}/{key}" for key in keys]
 
 
 def make_view(
@@ -94,6 +93,15 @@ def make_view(
 def quoted(text: str) -> str:
     """`text` as a SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def is_among(column: str, values: Iterable[str] | None) -> str:
+    """The condition that `column` holds one of `values`; always true for None. Literals, so that Parquet files are
+    skipped by their statistics."""
+    if values is None:
+        return "true"
+    listed = ", ".join(quoted(value) for value in sorted(set(values)))
+    return f"{column} IN ({listed})" if listed else "false"
 
 
 def sql_type(kind: pa.DataType) -> str:

@@ -25,7 +25,7 @@ from mediafm.store.ledger_files import LEDGER_FOLDER, ledger_keys
 from mediafm.store.parquet import open_parquet
 from mediafm.store.pointers import PRODUCERS, SERVING, Pointers
 from mediafm.store.schemas import MANIFEST_TITLES, SCHEMAS
-from mediafm.store.sql import make_view, new_duckdb, open_duckdb, paths, quoted, read_ledger
+from mediafm.store.sql import is_among, make_view, new_duckdb, open_duckdb, paths, quoted, read_ledger
 from mediafm.store.status import STATUS_VIEW
 from mediafm.store.store import STORE_FOLDER, Store
 from mediafm.store.vectors import LIST_SIZE_KEY
@@ -64,7 +64,9 @@ def connect(
     connection = new_duckdb(store)
     try:
         _make_ledger(connection, store)
+        connection.execute("SET preserve_insertion_order = false")
         _make_index(connection, title_ids, choice or pointed(store))
+        connection.execute("RESET preserve_insertion_order")
         for table in TABLES:
             _make_table_view(connection, store, table)
         _make_manifest_view(connection, store)
@@ -78,24 +80,24 @@ def connect(
 def newest_rows(store: Store, table: str, title_ids: Sequence[str] | None = None) -> list[LedgerRecord]:
     """For each title its row of the highest generation in `table`, whatever its state; by title id."""
     clause = (
-        "WHERE table_name = $table AND ($titles IS NULL OR list_contains($titles, title_id)) "
+        f"WHERE table_name = {quoted(table)} AND {is_among('title_id', title_ids)} "
         f"QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY {NEWEST_FIRST}) = 1 ORDER BY title_id"
     )
-    return _records(store, clause, {"table": table, "titles": title_ids})
+    return _records(store, clause)
 
 
 def records(store: Store, tables: Sequence[str], title_ids: Sequence[str] | None = None) -> list[LedgerRecord]:
     """All rows of these tables and titles, ordered by title, table, generation and fingerprint."""
     clause = (
-        "WHERE list_contains($tables, table_name) AND ($titles IS NULL OR list_contains($titles, title_id)) "
+        f"WHERE {is_among('table_name', tables)} AND {is_among('title_id', title_ids)} "
         "ORDER BY title_id, table_name, generation, fingerprint, recorded_at"
     )
-    return _records(store, clause, {"tables": list(tables), "titles": title_ids})
+    return _records(store, clause)
 
 
-def _records(store: Store, clause: str, parameters: dict[str, object]) -> list[LedgerRecord]:
+def _records(store: Store, clause: str) -> list[LedgerRecord]:
     with open_duckdb(store) as connection:
-        rows = read_ledger(connection, store, ledger_keys(store.files), clause, parameters)
+        rows = read_ledger(connection, store, ledger_keys(store.files), clause)
     return [LedgerRecord.from_row(row) for row in rows.to_pylist()]
 
 
@@ -107,18 +109,24 @@ def _make_ledger(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
 def _make_index(connection: duckdb.DuckDBPyConnection, title_ids: Sequence[str] | None, choice: Choice) -> None:
     connection.execute(
         f"CREATE TEMP TABLE _rows AS SELECT {_INDEX_COLUMNS} FROM ledger WHERE title_id <> '' "
-        "AND (table_name = 'titles' OR list_contains($producers, producer_id)) "
-        "AND ($titles IS NULL OR list_contains($titles, title_id))",
-        {"producers": choice.producer_ids(), "titles": None if title_ids is None else list(title_ids)},
+        f"AND (table_name = 'titles' OR {is_among('producer_id', choice.producer_ids())}) "
+        f"AND {is_among('title_id', title_ids)}"
     )
     connection.execute(
-        "CREATE TEMP TABLE _newest AS SELECT * FROM _rows WHERE table_name = 'titles' "
+        "CREATE TEMP TABLE _newest AS SELECT *, rowid AS id FROM _rows WHERE table_name = 'titles' "
         f"QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY {NEWEST_FIRST}) = 1"
     )
-    current, setbacks = chain_sql(choice, "_rows", "_newest")
-    connection.execute(f"CREATE TEMP TABLE current AS {current}")
-    connection.execute(f"CREATE TEMP TABLE _setbacks AS {setbacks}")
-    connection.execute("DROP TABLE _rows")
+    steps, current, setbacks = chain_sql(choice)
+    for name, query in steps.items():
+        connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
+    for name, ids in (("current", current), ("_setbacks", setbacks)):
+        connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM _rows WHERE rowid IN ({ids})")
+    for name in ("_rows", *steps):
+        connection.execute(f"DROP TABLE {name}")
+    _make_status(connection, choice)
+
+
+def _make_status(connection: duckdb.DuckDBPyConnection, choice: Choice) -> None:
     connection.execute("CREATE TEMP TABLE _expected (position INTEGER, table_name VARCHAR, asset VARCHAR)")
     order = list(TABLES)
     connection.executemany(
@@ -144,12 +152,11 @@ def _make_table_view(connection: duckdb.DuckDBPyConnection, store: Store, table:
 
 
 def _vector_width(store: Store, keys: Sequence[str]) -> int:
-    """How wide the vectors of these files are, which one producer made; 0 if there is no file."""
-    for key in keys:
-        if store.files.exists(key):
-            field = open_parquet(store.files.local_path(key), key).schema_arrow.field("vector")
-            return int(field.metadata[LIST_SIZE_KEY])
-    return 0
+    """How wide the vectors of these files are, which one producer made; 0 if there is no first file."""
+    if not keys or not store.files.exists(keys[0]):
+        return 0
+    field = open_parquet(store.files.local_path(keys[0]), keys[0]).schema_arrow.field("vector")
+    return int(field.metadata[LIST_SIZE_KEY])
 
 
 def _make_manifest_view(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
