@@ -2,7 +2,8 @@
 
 The convention is TransNetV2's (Souček and Lokoč, 2020, arXiv:2008.04838, `metrics_utils.py` in their repository):
 a transition is a span of frames, a prediction that lies within a tolerance of it finds it, each transition is found
-once, each prediction finds one. What is left over on either side is a miss or a false positive.
+once, each prediction finds one. What is left over on either side is a miss or a false positive: a second cut inside
+one dissolve is false (`without_repeats` is for the laxer tables that pass over it).
 """
 
 from __future__ import annotations
@@ -72,22 +73,37 @@ def match_cuts(cuts: Sequence[int], truth: Sequence[Transition], tolerance_frame
     """Matches cuts with transitions, as many as can be.
 
     A cut at frame c is the first frame of a new shot; it finds a transition if
-    `start_frame - tolerance <= c <= end_frame + tolerance`. Transitions are taken in order of their ends, each with
-    the earliest free cut: for spans that do not nest this greedy choice leaves the fewest over.
+    `start_frame - tolerance <= c <= end_frame + tolerance`. Cuts are taken in order, each with the free transition
+    that ends first: no other choice finds more (Glover, "Maximum matching in a convex bipartite graph", 1967).
     """
-    ordered_cuts = sorted(range(len(cuts)), key=lambda i: cuts[i])
-    ordered_truth = sorted(range(len(truth)), key=lambda j: (truth[j].end_frame, truth[j].start_frame))
-    free = list(ordered_cuts)
+    free = sorted(range(len(truth)), key=lambda j: (truth[j].end_frame, truth[j].start_frame))
     pairs: list[tuple[int, int]] = []
-    for j in ordered_truth:
-        low, high = truth[j].start_frame - tolerance_frames, truth[j].end_frame + tolerance_frames
-        found = next((i for i in free if low <= cuts[i] <= high), None)
-        if found is not None:
+    false_cuts: list[int] = []
+    for i in sorted(range(len(cuts)), key=lambda i: cuts[i]):
+        found = next((j for j in free if _finds(cuts[i], truth[j], tolerance_frames)), None)
+        if found is None:
+            false_cuts.append(cuts[i])
+        else:
             free.remove(found)
-            pairs.append((found, j))
-    matched = {j for _, j in pairs}
-    missed = tuple(truth[j] for j in ordered_truth if j not in matched)
-    return Matching(tuple(pairs), missed, tuple(cuts[i] for i in free))
+            pairs.append((i, found))
+    return Matching(tuple(pairs), tuple(sorted(truth[j] for j in free)), tuple(false_cuts))
+
+
+def _finds(cut: int, transition: Transition, tolerance_frames: int) -> bool:
+    return transition.start_frame - tolerance_frames <= cut <= transition.end_frame + tolerance_frames
+
+
+def without_repeats(cuts: Sequence[int], truth: Sequence[Transition], tolerance_frames: int = 2) -> tuple[int, ...]:
+    """Cuts less those that lie in a transition which another cut has found.
+
+    Some tables count a second cut inside one dissolve for nothing instead of as false; scoring what this returns
+    gives their figures.
+    """
+    matching = match_cuts(cuts, truth, tolerance_frames)
+    stray = [
+        cut for cut in matching.false_cuts if not any(_finds(cut, transition, tolerance_frames) for transition in truth)
+    ]
+    return tuple(sorted([*(cuts[i] for i, _ in matching.pairs), *stray]))
 
 
 def score_cuts(cuts: Sequence[int], truth: Sequence[Transition], tolerance_frames: int = 2) -> BoundaryScore:

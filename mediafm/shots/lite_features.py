@@ -1,0 +1,211 @@
+"""What the default detector looks at: the frames around a possible boundary, compared through their inner products.
+
+A frame becomes a vector of 16x9 mean colours. From the inner products of the vectors in a sliding window follow, by
+algebra alone, the distance of any two frames and how far a frame lies from the straight line between two others.
+
+A dissolve from frame a to frame b moves along that line: x_t = (1 - s) x_a + s x_b, so its residual is small and its
+share s grows evenly, while a pan, a zoom or an object leaves the line. (The production model of Hampapur, Jain and
+Weymouth, "Production model based digital video segmentation", 1995; features and scales are our choice.)
+
+Legend: C centres of one block, H scales, T frames between two ends (padded), W frames of the window, F features.
+A centre is the first frame of a new shot; its ends at scale h are the frames h + 1 before it and h after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Indexes = NDArray[np.intp]
+
+GRID_PX = (16, 9)
+"""Width and height of the grid of mean colours."""
+SCALES = (2, 4, 6, 9, 12)
+"""Half lengths in frames: a transition of 24 frames fits between the ends of the widest."""
+REACH = 18
+"""How many frames on each side of a centre are looked at."""
+BLOCK = 4
+"""Centres worked out together, so that numpy's overhead is paid once a block."""
+WINDOW = 2 * REACH + BLOCK
+
+NOISE = 1e-4
+"""Added to squared distances of colours in [0, 1] before a logarithm or a division: about the grain of a film."""
+
+_AT_SCALE = ("distance", "structure", "residual", "unevenness", "unrest_more", "unrest_less", "contrast", "light")
+FEATURE_NAMES: tuple[str, ...] = (
+    "step",
+    "step_beside_max",
+    "step_beside_mean",
+    "step_over_3",
+    "step_over_5",
+    "step_structure",
+    "luma",
+    "spread",
+    *(f"{name}_{h}" for name in _AT_SCALE for h in SCALES),
+)
+"""Columns of the features, logarithms but for luma and spread (the centre's mean and deviation).
+
+step: squared distance of the centre and the frame before it; step_beside_*: of the three such pairs on each side;
+step_over_*: across 3 and 5 frames instead of 1, small where the picture returns, as after a flash.
+structure: 1 - correlation of the ends, blind to light. residual: mean squared distance from the line between the ends;
+unevenness: mean squared error of the share against an even ramp; both relative to the distance of the ends.
+unrest: the change inside either side relative to that distance, the greater and the lesser one: large in a picture
+that moves anyway. contrast, light: the centre's deviation and mean relative to the lesser end's, low inside a fade.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where in the window the frames of a block's centres stand. All but the last two are indexes."""
+
+    centre_C: Indexes
+    ends_CH: tuple[Indexes, Indexes]
+    sides_CH: tuple[Indexes, Indexes]
+    between_CHT: Indexes
+    weight_HT: Floats
+    even_share_HT: Floats
+
+
+def frame_vector(pixels: NDArray[np.uint8]) -> Floats:
+    """A frame as mean colours: uint8 [height, width, 3] to float32 [432]; a squared distance is a mean over them."""
+    import cv2
+
+    grid = cv2.resize(pixels, GRID_PX, interpolation=cv2.INTER_AREA).reshape(-1)
+    return np.asarray(grid * np.float32(1.0 / (255.0 * np.sqrt(grid.size))), np.float32)
+
+
+class TransitionFeatures:
+    """Vectors of a title's frames in, one row of features for each frame out, in order.
+
+    The row of frame c is told by the push of frame c + REACH + BLOCK - 1 at the latest. Before its first frame and
+    after its last one the title stands still.
+    """
+
+    def __init__(self) -> None:
+        self._vectors = np.zeros((WINDOW, GRID_PX[0] * GRID_PX[1] * 3), np.float32)
+        self._products = np.zeros((WINDOW, WINDOW), np.float32)
+        self._places = _places()
+        self._last: Floats | None = None
+        self._num_waiting = 0
+        self._num_taken = 0
+        self._num_pushed = 0
+        self._num_told = 0
+
+    def push(self, vector: Floats) -> Floats:
+        """Takes the next frame's `frame_vector`; returns float32 [C, F]: the next C rows, often none."""
+        if self._last is None:
+            self._vectors[:] = vector
+            self._products[:] = vector @ vector
+        self._last = vector
+        self._num_pushed += 1
+        return self._take(vector)
+
+    def flush(self) -> Floats:
+        """The rows still due: float32 [C, F]."""
+        rows = [_NO_ROWS]
+        while self._last is not None and self._num_told < self._num_pushed:
+            rows.append(self._take(self._last))
+        return np.concatenate(rows)
+
+    def _take(self, vector: Floats) -> Floats:
+        self._vectors[WINDOW - BLOCK + self._num_waiting] = vector
+        self._num_waiting += 1
+        return self._tell() if self._num_waiting == BLOCK else _NO_ROWS
+
+    def _tell(self) -> Floats:
+        """Works out a full block: its first centre is the frame REACH + BLOCK - 1 before the window's last."""
+        fresh = self._vectors[-BLOCK:] @ self._vectors.T
+        self._products[-BLOCK:], self._products[:, -BLOCK:] = fresh, fresh.T
+        rows = _rows(self._products, self._vectors, self._places)
+        self._vectors[:-BLOCK] = self._vectors[BLOCK:]
+        self._products[:-BLOCK, :-BLOCK] = self._products[BLOCK:, BLOCK:]
+        self._num_waiting = 0
+        return self._due(rows)
+
+    def _due(self, rows: Floats) -> Floats:
+        """Leaves out centres that stand before the title's first frame or after its last."""
+        self._num_taken += BLOCK
+        first = self._num_taken - REACH - BLOCK
+        rows = rows[max(0, -first) : max(0, self._num_pushed - first)]
+        self._num_told += len(rows)
+        return rows
+
+
+_NO_ROWS: Floats = np.zeros((0, len(FEATURE_NAMES)), np.float32)
+
+
+def _places() -> _Places:
+    scale_H = np.array(SCALES)
+    margin_H = np.minimum(scale_H + 4, REACH - scale_H - 1)
+    centre_C = REACH + np.arange(BLOCK)
+    a_CH = centre_C[:, None] - 1 - scale_H
+    b_CH = centre_C[:, None] + scale_H
+    offset_HT = np.arange(2 * scale_H.max())
+    is_between_HT = offset_HT < 2 * scale_H[:, None]
+    return _Places(
+        centre_C=centre_C,
+        ends_CH=(a_CH, b_CH),
+        sides_CH=(a_CH - margin_H, b_CH + margin_H),
+        between_CHT=np.minimum(a_CH[..., None] + 1 + offset_HT, b_CH[..., None]),
+        weight_HT=(is_between_HT / (2.0 * scale_H[:, None])).astype(np.float32),
+        even_share_HT=((offset_HT + 1) / (2.0 * scale_H[:, None] + 1)).astype(np.float32),
+    )
+
+
+def _rows(products_WW: Floats, vectors_W: Floats, places: _Places) -> Floats:
+    norm_W = products_WW.diagonal()
+    mean_W3 = vectors_W.reshape(WINDOW, -1, 3).mean(axis=1) * np.float32(np.sqrt(vectors_W.shape[1]))
+    variance_W = np.maximum(norm_W - (mean_W3 * mean_W3).mean(axis=1), 0.0)
+    luma_W, spread_W = mean_W3.mean(axis=1), np.sqrt(variance_W)
+
+    def distance(i: Indexes, j: Indexes) -> Floats:
+        return np.asarray(np.maximum(norm_W[i] + norm_W[j] - 2 * products_WW[i, j], 0.0), np.float32)
+
+    def structure(i: Indexes, j: Indexes) -> Floats:
+        covariance = products_WW[i, j] - (mean_W3[i] * mean_W3[j]).mean(axis=-1)
+        unlike = np.maximum(1.0 - covariance / (spread_W[i] * spread_W[j] + NOISE), 0.0)
+        return np.asarray(np.log(unlike + 0.02), np.float32)
+
+    c = places.centre_C
+    step_W = distance(np.arange(WINDOW - 1), np.arange(1, WINDOW))  # step_W[i]: of the frames i and i + 1
+    beside_C6 = step_W[c[:, None] - 1 + np.array([-3, -2, -1, 1, 2, 3])]
+    columns_C = [
+        np.log(step_W[c - 1] + NOISE),
+        np.log(beside_C6.max(axis=1) + NOISE),
+        np.log(beside_C6.mean(axis=1) + NOISE),
+        np.log(distance(c - 2, c + 1) + NOISE),
+        np.log(distance(c - 3, c + 2) + NOISE),
+        structure(c - 1, c),
+        luma_W[c],
+        spread_W[c],
+    ]
+    a, b = places.ends_CH
+    between = places.between_CHT
+    apart_CH = distance(a, b)
+    towards_CHT = (
+        products_WW[between, b[..., None]]
+        - products_WW[between, a[..., None]]
+        - (products_WW[a, b] - norm_W[a])[..., None]
+    )
+    share_CHT = towards_CHT / (apart_CH + NOISE)[..., None]
+    off_CHT = distance(between, a[..., None]) - share_CHT * (2 * towards_CHT - share_CHT * apart_CH[..., None])
+    residual_CH = (np.maximum(off_CHT, 0.0) * places.weight_HT).sum(-1) / (apart_CH + NOISE)
+    uneven_CH = (np.square(share_CHT - places.even_share_HT) * places.weight_HT).sum(-1)
+    unrest = [
+        np.log((distance(i, j) + NOISE) / (apart_CH + NOISE)) for i, j in zip(places.sides_CH, (a, b), strict=True)
+    ]
+    darker = [np.minimum(values[c - 1], values[c])[:, None] for values in (spread_W, luma_W)]
+    columns_CH = [
+        np.log(apart_CH + NOISE),
+        structure(a, b),
+        np.log(residual_CH + 0.003),
+        np.log(uneven_CH + 0.003),
+        np.maximum(*unrest),
+        np.minimum(*unrest),
+        np.log((darker[0] + 0.01) / (np.minimum(spread_W[a], spread_W[b]) + 0.01)),
+        np.log((darker[1] + 0.02) / (np.minimum(luma_W[a], luma_W[b]) + 0.02)),
+    ]
+    return np.concatenate([np.stack(columns_C, axis=1), *columns_CH], axis=1)
