@@ -39,7 +39,7 @@ def demo_catalog(config: Config, catalog: str | None, progress: Progress) -> Dem
         return DemoCatalog(catalog, (), f"The catalogue is {catalog}.")
     from mediafm.media.synthetic.catalog import write_sample
 
-    directory = config.root_path.parent / "sample" if config.root_path.name == ".mediafm" else _beside(config)
+    directory = config.root_path / "sample"
     progress.begin("sample titles", NUM_SAMPLE_TITLES)
     written = write_sample(directory, NUM_SAMPLE_TITLES, SAMPLE_SEED, lambda done, total: progress.advance())
     progress.end()
@@ -101,7 +101,3 @@ def _next_lines(config: Config, served: list[str]) -> list[str]:
         f"  mediafm ui{root}                              the graph in Dagster, training in MLflow",
         f"  mediafm run FOLDER{root}                      your own titles",
     ]
-
-
-def _beside(config: Config) -> Path:
-    return config.root_path / "sample"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -177,7 +177,7 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-EMBEDDING_STEPS: Mapping[str, type[TitleStep]] = {
+EMBEDDING_STEPS: Mapping[str, Callable[[Workspace], TitleStep]] = {
     "video_embeddings": VideoEmbeddingsStep,
     "audio_embeddings": AudioEmbeddingsStep,
     "text_embeddings": TextEmbeddingsStep,

@@ -1,0 +1,57 @@
+"""The whole way without Dagster: for notebooks, scripts and tests. The same steps, in the order of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mediafm.catalog.title import CatalogTitle
+from mediafm.steps.contextual import embed_in_context
+from mediafm.steps.embeddings import EMBEDDING_STEPS
+from mediafm.steps.fused import FusedStep
+from mediafm.steps.gate import Decision
+from mediafm.steps.outcome import StepReport
+from mediafm.steps.promotion import run_gate, serve_champion
+from mediafm.steps.runner import run_step
+from mediafm.steps.serving import ServedManifest
+from mediafm.steps.shots import ShotsStep
+from mediafm.steps.step import TitleStep
+from mediafm.steps.titles import take_in
+from mediafm.steps.train_and_log import LoggedCheckpoint, train_and_log
+from mediafm.steps.training import make_manifest
+from mediafm.steps.workspace import Workspace
+
+
+def ingest(workspace: Workspace, titles: Sequence[CatalogTitle]) -> list[StepReport]:
+    """Titles to fused vectors; a report for each step, in order."""
+    workspace.point_producers()
+    reports = [take_in(workspace, titles)]
+    ids = [title.title_id for title in titles]
+    steps: list[TitleStep] = [
+        EMBEDDING_STEPS["metadata_embeddings"](workspace),
+        ShotsStep(workspace),
+        *(EMBEDDING_STEPS[f"{modality}_embeddings"](workspace) for modality in ("video", "audio", "text")),
+        FusedStep(workspace),
+    ]
+    for step in steps:
+        workspace.ledger.flush()
+        reports.append(run_step(workspace, step, workspace.titles(ids)))
+    workspace.ledger.flush()
+    return reports
+
+
+def train(workspace: Workspace) -> tuple[LoggedCheckpoint, Decision]:
+    """All present titles to a checkpoint, and what the gate says of it."""
+    make_manifest(workspace)
+    workspace.ledger.flush()
+    logged = train_and_log(workspace)
+    workspace.ledger.flush()
+    decision = run_gate(workspace)
+    workspace.ledger.flush()
+    return logged, decision
+
+
+def embed(workspace: Workspace, title_ids: Sequence[str]) -> tuple[StepReport, ServedManifest]:
+    """Titles to contextual vectors by the champion, served if nobody loses by it."""
+    report, _ = embed_in_context(workspace, title_ids)
+    workspace.ledger.flush()
+    return report, serve_champion(workspace)
