@@ -30,9 +30,8 @@ from mediafm.testing.stored_titles import (
 )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path)
+def filled(root: Path) -> Store:
+    store = Store(root)
     with LedgerWriter(store, RUN) as ledger:
         titles = {title_id: make(store, ledger, title_id) for title_id in "abc"}
         make_checkpoint(store, ledger, {title_id: titles[title_id] for title_id in "ab"})
@@ -40,9 +39,9 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-@pytest.fixture
-def connection(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect(store) as opened:
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect(filled(tmp_path_factory.mktemp("audit"))) as opened:
         yield opened
 
 
@@ -95,7 +94,8 @@ def test_a_checkpoints_audit_goes_both_ways(connection: duckdb.DuckDBPyConnectio
     assert (made.facts["num_titles"], made.facts["num_current"]) == (3, 3)
 
 
-def test_what_a_checkpoint_made_of_old_inputs_is_not_current(store: Store) -> None:
+def test_what_a_checkpoint_made_of_old_inputs_is_not_current(tmp_path: Path) -> None:
+    store = filled(tmp_path)
     with LedgerWriter(store, RUN) as ledger:
         make(store, ledger, "a", tables=["titles"], facets=facets_of("a", video="other"), generation=2)
     with connect(store) as connection:

@@ -13,8 +13,9 @@ from mediafm.store.store import Store
 from mediafm.testing.stored_titles import RUN, make, point
 
 
-@pytest.fixture
-def filled(store: Store) -> Store:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = Store(tmp_path_factory.mktemp("select") / "root")
     with LedgerWriter(store, RUN) as ledger:
         make(store, ledger, "a")
     point(store)
@@ -74,7 +75,7 @@ def test_no_other_file_can_be_read(filled: Store, tmp_path: Path) -> None:
 
 
 def test_a_select_that_hides_a_change_is_refused(filled: Store, tmp_path: Path) -> None:
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = _files(filled.root, tmp_path)
     inside = f"{filled.root}/store/spans"
     for sql in (
         f"WITH x AS (COPY (SELECT 1) TO '{inside}/x.parquet') SELECT 1",
@@ -87,4 +88,8 @@ def test_a_select_that_hides_a_change_is_refused(filled: Store, tmp_path: Path) 
     ):
         with pytest.raises(ConfigError, match="exactly one SELECT over the views"):
             execute_select(filled, sql)
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert _files(filled.root, tmp_path) == before
+
+
+def _files(*folders: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
