@@ -87,13 +87,13 @@ class MetadataSettings(Section):
 class FusionSettings(Section):
     """Weight of each modality's block before the whole is unit normed.
 
-    Half for sound and text is our choice, for the lite profile: at equal weights the fused vector finds fewer
-    neighbours than the picture alone, with halves more (`python -m benchmarks encoders`).
+    Less for sound and text is our choice, for the lite profile: at equal weights the fused vector finds fewer
+    neighbours than the picture alone, so weighted it does not (`python -m benchmarks encoders`).
     """
 
     video_weight: Positive = 1.0
-    audio_weight: Positive = 0.5
-    text_weight: Positive = 0.5
+    audio_weight: Positive = 0.7
+    text_weight: Positive = 0.4
 
 
 class TrainingSettings(Section):

@@ -52,7 +52,7 @@ def test_shared_words_bring_texts_together(near: tuple[str, str], far: str) -> N
     assert _cosine(*near) > 0.15 + _cosine(near[0], far)
 
 
-def test_function_words_alone_make_little_alike() -> None:
+def test_common_words_alone_make_little_alike() -> None:
     assert _cosine("it is what it was for the dragon", "it is what it was for the train") < 0.5
 
 
