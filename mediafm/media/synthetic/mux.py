@@ -80,7 +80,7 @@ def _add_video(container: OutputContainer, script: TitleScript) -> VideoStream:
 
 def _add_audio(container: OutputContainer, script: TitleScript) -> AudioStream:
     stream = container.add_stream(
-        "aac", rate=script.settings.sample_rate_hz, layout="mono", options={"flags": "+bitexact"}
+        "aac", rate=script.settings.sample_rate_hz, layout="mono", options={"flags": "+bitexact", "aac_coder": "fast"}
     )
     stream.bit_rate = AUDIO_BIT_RATE
     stream.metadata["language"] = "eng"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mediafm.media.synthetic.brush import Picture
 from mediafm.media.synthetic.characters import Colour
+
+Floats: TypeAlias = NDArray[np.float64]
 
 SUBPIXEL_BITS = 3
 """Coordinates are drawn in units of 2 ** -SUBPIXEL_BITS px, so that slow things move smoothly."""
@@ -79,10 +84,7 @@ _HEART = np.asarray(
 def draw_particles(picture: Picture, kind: str, seed: int, time_seconds: float, share: float = 1.0) -> None:
     """Draws `share` of a swarm over `picture`, in place; the same seed and time give the same picture."""
     swarm = SWARMS[kind]
-    rng = np.random.default_rng([seed, *kind.encode()])
-    start = rng.random((swarm.num, 2))
-    pace = rng.uniform(0.6, 1.4, (swarm.num, 1))
-    phase = rng.random(swarm.num)
+    start, pace, phase = _birth(kind, seed)
     moved = (start + pace * np.asarray(swarm.velocity) * time_seconds) % 1.0
     low, high = swarm.band
     height, width = picture.shape[:2]
@@ -97,6 +99,14 @@ def draw_particles(picture: Picture, kind: str, seed: int, time_seconds: float, 
         _draw_one(target, swarm, (float(x[i]), float(y[i])), (float(tail[0]), float(tail[1])), radius, colour)
     if swarm.is_soft:
         picture[:] = cv2.addWeighted(picture, 1 - SOFTNESS, target, SOFTNESS, 0)
+
+
+@lru_cache(maxsize=64)
+def _birth(kind: str, seed: int) -> tuple[Floats, Floats, Floats]:
+    """Where each particle begins, its share of the swarm's velocity, and when it twinkles."""
+    rng = np.random.default_rng([seed, *kind.encode()])
+    num = SWARMS[kind].num
+    return rng.random((num, 2)), rng.uniform(0.6, 1.4, (num, 1)), rng.random(num)
 
 
 def _draw_one(

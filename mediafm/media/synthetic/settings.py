@@ -30,7 +30,7 @@ class SampleSettings:
     min_shots_per_scene: int = 2
     max_shots_per_scene: int = 4
     min_shot_seconds: float = 1.2
-    max_shot_seconds: float = 2.3
+    max_shot_seconds: float = 2.1
     min_transition_frames: int = 8
     max_transition_frames: int = 22
     dissolve_share: float = 0.35

@@ -19,6 +19,8 @@ PLACE_SCALE = 1.6
 """How much larger a painted place is than the picture."""
 BLUR_SHARE = 1 / 130
 """Of the place's height: the blur behind a face."""
+OTHER_SIDE_GAINS = (0.65, 1.15)
+"""The other side of a place is the place mirrored, in other light: blue, green and red times a number in between."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +52,26 @@ def build_stage(script: TitleScript, scene: Scene) -> Stage:
     frame_size = (settings.width_px, settings.height_px)
     width, height = (round(PLACE_SCALE * side) for side in frame_size)
     front = draw_place(scene.place, scene.lighting, script.world_rng(f"place {scene.place}"), width, height)
-    blurred = np.asarray(cv2.GaussianBlur(front, (0, 0), height * BLUR_SHARE), np.uint8)
+    gains = script.world_rng(f"other side {scene.place}").uniform(*OTHER_SIDE_GAINS, 3)
+    back = np.clip(front[:, ::-1] * gains, 0, 255).astype(np.uint8)
     return Stage(
         scene=scene,
         frame_size=frame_size,
         plates={
             (False, False): front,
-            (False, True): blurred,
-            (True, False): front[:, ::-1].copy(),
-            (True, True): blurred[:, ::-1].copy(),
+            (False, True): _blurred(front),
+            (True, False): back,
+            (True, True): _blurred(back),
         },
         actors={index: _sprites(script, scene, index) for index in scene.cast_indices},
         heights={index: script.cast[index].height for index in scene.cast_indices},
         props=tuple(_lit(draw_prop(topic), scene.lighting) for topic in evidence.prop_topics),
         look=build_look(evidence, scene.place, frame_size),
     )
+
+
+def _blurred(plate: Picture) -> Picture:
+    return np.asarray(cv2.GaussianBlur(plate, (0, 0), plate.shape[0] * BLUR_SHARE), np.uint8)
 
 
 def _sprites(script: TitleScript, scene: Scene, index: int) -> dict[tuple[bool, bool], Sprite]:
