@@ -1,0 +1,99 @@
+"""The code location as a whole: it loads, and the graph is the one that the design draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from mediafm.config import Config
+from mediafm.lineage.tables import TABLES
+from mediafm_pipelines.definitions import build_defs, defs
+from mediafm_pipelines.instance import instance_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+GRAPH = {
+    "raw_titles": ("catalog", True, set()),
+    "metadata_embeddings": ("embeddings", True, {"raw_titles"}),
+    "shots": ("shots", True, {"raw_titles"}),
+    "video_embeddings": ("embeddings", True, {"shots"}),
+    "audio_embeddings": ("embeddings", True, {"shots"}),
+    "text_embeddings": ("embeddings", True, {"shots"}),
+    "fused_embeddings": ("embeddings", True, {"video_embeddings", "audio_embeddings", "text_embeddings"}),
+    "labels": ("evaluation", False, set()),
+    "training_manifest": ("training", False, {"fused_embeddings", "metadata_embeddings"}),
+    "mediafm_checkpoint": ("training", False, {"training_manifest"}),
+    "checkpoint_probes": ("evaluation", False, {"mediafm_checkpoint", "training_manifest", "labels"}),
+    "champion": ("training", False, {"mediafm_checkpoint", "checkpoint_probes"}),
+    "contextual_embeddings": ("embeddings", True, {"fused_embeddings", "metadata_embeddings", "champion"}),
+    "served_manifest": ("evaluation", False, {"contextual_embeddings"}),
+    "probe_metrics": ("evaluation", False, {"served_manifest", "labels"}),
+}
+
+
+def test_everything_loads() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_the_graph_is_the_one_of_the_design() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(GRAPH)
+    for name, (group, is_partitioned, parents) in GRAPH.items():
+        node = graph.get(dg.AssetKey(name))
+        assert node.group_name == group, name
+        assert node.is_partitioned == is_partitioned, name
+        assert {key.to_user_string() for key in node.parent_keys} == parents, name
+
+
+def test_every_asset_says_what_it_is() -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.kinds, key
+        assert node.owners, key
+        assert node.code_version, key
+
+
+def test_every_table_of_the_store_has_its_asset() -> None:
+    assert {spec.asset for spec in TABLES.values()} <= set(GRAPH)
+
+
+def test_encoders_and_training_ask_for_a_gpu() -> None:
+    asking = {
+        definition.key.to_user_string()
+        for definition in defs.resolve_asset_graph().assets_defs
+        if "dagster-k8s/config" in definition.op.tags
+    }
+    assert asking == {
+        "video_embeddings",
+        "audio_embeddings",
+        "text_embeddings",
+        "metadata_embeddings",
+        "mediafm_checkpoint",
+        "contextual_embeddings",
+    }
+
+
+def test_a_profile_with_a_pool_puts_them_into_it(tmp_path: Path) -> None:
+    shipped = (ROOT / "mediafm" / "profiles" / "lite.toml").read_text()
+    profile = tmp_path / "gpu.toml"
+    profile.write_text(shipped.replace('name = "lite"\n', 'name = "gpu"\npool = "gpu"\n', 1))
+    graph = build_defs(Config(profile=str(profile))).resolve_asset_graph()
+    assert graph.get(dg.AssetKey("video_embeddings")).pools == {"gpu"}
+    assert graph.get(dg.AssetKey("shots")).pools == set()
+    assert defs.resolve_asset_graph().get(dg.AssetKey("video_embeddings")).pools == set()
+
+
+def test_titles_are_cut_into_runs_by_the_configuration() -> None:
+    config = Config.model_validate({"orchestration": {"titles_per_run": 7}})
+    graph = build_defs(config).resolve_asset_graph()
+    assert graph.get(dg.AssetKey("shots")).backfill_policy == dg.BackfillPolicy.multi_run(7)
+
+
+def test_the_root_dagster_yaml_is_that_of_the_default_root() -> None:
+    written = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    settings = Config().orchestration
+    assert written == instance_settings(".mediafm/state/dagster", settings.max_concurrent_runs)
