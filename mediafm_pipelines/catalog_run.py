@@ -3,6 +3,7 @@
 Belongs here: the order of the stages and what decides that a stage has work. Does not belong here: the work.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from mediafm.config import Config
+from mediafm.errors import ConflictError
 from mediafm.progress import Progress
 from mediafm_pipelines import tags
 from mediafm_pipelines.definitions import build_defs
@@ -67,6 +69,7 @@ class CatalogRun:
             self._ingest(definitions, instance, listed, only)
             self._retrain(definitions, instance)
             self._embed(definitions, instance)
+        self._merge_ledger()
         self.wall_seconds = time.monotonic() - started
 
     def _take_catalog(self, catalog: str | None, labels: Sequence[str]) -> list[Any]:
@@ -117,6 +120,13 @@ class CatalogRun:
             needed = needs_serving(work)
         if needed:
             self._run(definitions, instance, SERVE, None)
+
+    def _merge_ledger(self) -> None:
+        """Keeps the ledger in few files; where another process merges at this moment, it has done it."""
+        from mediafm.store.compaction import compact
+
+        with self._open() as work, contextlib.suppress(ConflictError):
+            compact(work.store)
 
     def _ranges(self, instance: dg.DagsterInstance, wanted: Sequence[str]) -> list[TitleRange]:
         registered = instance.get_dynamic_partitions("titles")

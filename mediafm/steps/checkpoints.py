@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mediafm.errors import NotFoundError
 from mediafm.lineage.records import LedgerRecord
 from mediafm.steps.workspace import Workspace
-from mediafm.store.store import Store, StoredObject
+from mediafm.store.folders import CHECKPOINTS, folder_key, read_folder
+from mediafm.store.store import Store
 from mediafm.store.views import records
-from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint, from_files
-
-FOLDER = "store/checkpoints"
-
-
-def put_files(store: Store, folder: str, files: Mapping[str, bytes]) -> dict[str, StoredObject]:
-    """Puts `files` into `folder` of the root, each once and for ever."""
-    return {name: store.put_blob(f"{folder}/{name}", data) for name, data in files.items()}
+from mediafm.train.checkpoint import Checkpoint, from_files
 
 
 def load_checkpoint(workspace: Workspace, sha256: str) -> Checkpoint:
@@ -26,9 +18,7 @@ def load_checkpoint(workspace: Workspace, sha256: str) -> Checkpoint:
         NotFoundError: the root has no such checkpoint.
         IntegrityError: its files are not what their names say.
     """
-    folder = f"{FOLDER}/{sha256}"
-    weights = workspace.store.read_blob(f"{folder}/{WEIGHTS_FILE}", expected_sha256=sha256)
-    return from_files({WEIGHTS_FILE: weights, CONFIG_FILE: workspace.store.read_blob(f"{folder}/{CONFIG_FILE}")})
+    return from_files(read_folder(workspace.store, folder_key(CHECKPOINTS, sha256)))
 
 
 def checkpoint_record(store: Store, sha256: str) -> LedgerRecord:

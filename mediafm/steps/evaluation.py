@@ -14,7 +14,7 @@ from typing import Any
 from mediafm.data.manifest import TrainingManifest
 from mediafm.data.split import Split
 from mediafm.embed import Embedder
-from mediafm.lineage.fingerprint import canonical_json, fingerprint, short
+from mediafm.lineage.fingerprint import canonical_json, fingerprint
 from mediafm.lineage.records import LedgerRecord
 from mediafm.probes.chart import probe_chart
 from mediafm.probes.labels import Labels, read_labels
@@ -35,10 +35,11 @@ from mediafm.steps.features import (
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.training import load_manifest
 from mediafm.steps.workspace import Workspace
+from mediafm.store.folders import folder_key, has_folder, put_folder, read_folder
 from mediafm.store.views import records
 from mediafm.types import Json, TitleState
 
-EVALUATIONS_FOLDER = "store/evaluations"
+EVALUATIONS = "evaluations"
 EVALUATION_STEP_VERSION = 1
 REPORT_FILE, CHART_FILE = "report.json", "probes.png"
 CANDIDATE, CHAMPION_FEATURES, SERVED = "contextual (candidate)", "contextual (champion)", "contextual"
@@ -127,7 +128,7 @@ def is_served_measured(workspace: Workspace, checkpoint_sha256: str, title_ids: 
     """Whether `evaluate_served` has an answer for these titles already."""
     titles = _titles_with_fused(workspace, title_ids, space_producers(workspace.store, checkpoint_sha256))
     question = _question(workspace, _served_question(checkpoint_sha256), titles)
-    return workspace.store.files.exists(f"{_folder(question)}/{REPORT_FILE}")
+    return has_folder(workspace.store, _folder(question))
 
 
 def _served_question(checkpoint_sha256: str) -> dict[str, Json]:
@@ -147,7 +148,7 @@ def _question(workspace: Workspace, kind: Mapping[str, Json], titles: Sequence[P
 
 
 def _folder(question: Mapping[str, Json]) -> str:
-    return f"{EVALUATIONS_FOLDER}/{question['subject']}/{short(fingerprint(dict(question)))}"
+    return folder_key(EVALUATIONS, fingerprint(dict(question)))
 
 
 def _seen(manifest: TrainingManifest) -> set[str]:
@@ -164,11 +165,10 @@ def _measured(
 ) -> Measured:
     """The report on these feature sets and its pictures: from the store if made before, else measured and stored."""
     folder = _folder(question)
-    if workspace.store.files.exists(f"{folder}/{REPORT_FILE}") and not workspace.is_forced:
-        stored: dict[str, Any] = json.loads(workspace.store.read_blob(f"{folder}/{REPORT_FILE}"))
-        has_chart = workspace.store.files.exists(f"{folder}/{CHART_FILE}")
-        pictures = {"probes": workspace.store.read_blob(f"{folder}/{CHART_FILE}")} if has_chart else {}
-        return Evaluation(**{**stored, "was_made": False}), pictures
+    if has_folder(workspace.store, folder) and not workspace.is_forced:
+        files = read_folder(workspace.store, folder)
+        stored: dict[str, Any] = json.loads(files[REPORT_FILE])
+        return Evaluation(**{**stored, "was_made": False}), _pictures(files)
     labels = root_labels(workspace)
     workspace.progress.begin("evaluation", 0)
     try:
@@ -189,9 +189,15 @@ def _measured(
         num_titles=len(titles),
         was_made=True,
     )
-    pictures = {"probes": probe_chart(probes)} if probes is not None and probes.rows else {}
-    _store(workspace, folder, question, evaluation, pictures)
-    return evaluation, pictures
+    files = {REPORT_FILE: canonical_json(evaluation.as_json()).encode()}
+    if probes is not None and probes.rows:
+        files[CHART_FILE] = probe_chart(probes)
+    _store(workspace, folder, question, evaluation, files)
+    return evaluation, _pictures(files)
+
+
+def _pictures(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {"probes": files[CHART_FILE]} if CHART_FILE in files else {}
 
 
 def _store(
@@ -199,25 +205,18 @@ def _store(
     folder: str,
     question: Mapping[str, Json],
     evaluation: Evaluation,
-    pictures: Mapping[str, bytes],
+    files: Mapping[str, bytes],
 ) -> None:
-    """The picture first: the report is what makes an evaluation done."""
-    files = {CHART_FILE: pictures["probes"]} if "probes" in pictures else {}
-    files[REPORT_FILE] = canonical_json(evaluation.as_json()).encode()
-    for name, data in files.items():
-        key = f"{folder}/{name}"
-        if workspace.store.files.exists(key):
-            workspace.store.discard(key)
-        blob = workspace.store.put_blob(key, data)
+    put_folder(workspace.store, folder, files)
     workspace.ledger.add(
         LedgerRecord(
             asset="checkpoint_probes" if question["kind"] == "candidate" else "probe_metrics",
             table="evaluations",
             fingerprint=fingerprint(dict(question)),
             inputs={"checkpoint": evaluation.subject, "labels": str(question["labels"] or "")},
-            object_key=blob.key,
-            sha256=blob.sha256,
-            size_bytes=blob.size_bytes,
+            object_key=folder,
+            sha256=fingerprint(dict(question)),
+            size_bytes=sum(map(len, files.values())),
             checkpoint_sha256=evaluation.subject,
             is_forced=workspace.is_forced,
         )

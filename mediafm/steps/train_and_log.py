@@ -8,17 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mediafm.errors import NotFoundError
 from mediafm.registry import Registry
-from mediafm.steps import checkpoints
 from mediafm.steps.gate import skill_sentence
-from mediafm.steps.training import CheckpointOutcome, make_checkpoint
+from mediafm.steps.training import CURVES_FILE, curve_picture, make_checkpoint
 from mediafm.steps.workspace import Workspace
-from mediafm.train.checkpoint import Checkpoint
-from mediafm.train.plots import curves_png
 from mediafm.types import Json
-
-CURVES_FILE = "curves.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +40,12 @@ def train_and_log(workspace: Workspace) -> LoggedCheckpoint:
     checkpoint = outcome.checkpoint
     if checkpoint is None:
         return LoggedCheckpoint(sha256=None, reason=outcome.reason)
-    picture = _curve_picture(workspace, checkpoint, outcome)
+    picture = curve_picture(workspace, checkpoint.sha256)
     registry = Registry.at(workspace.config.state_path, workspace.config.orchestration)
     version = registry.log_training(
         checkpoint,
         outcome.curves,
-        {CURVES_FILE: picture} if picture else {},
+        {CURVES_FILE: picture},
         {"dagster_run_id": workspace.run.run_id, "git_sha": git_revision()},
     )
     mlflow: dict[str, Json] = {
@@ -91,20 +85,6 @@ def skill_markdown(report: Mapping[str, Any]) -> str:
             f"{view['reference_loss']:.4f} | {view['num_shots']} |"
         )
     return "\n".join(lines)
-
-
-def _curve_picture(workspace: Workspace, checkpoint: Checkpoint, outcome: CheckpointOutcome) -> bytes | None:
-    """The curve of the run: drawn after training, read from the store when the checkpoint was there already."""
-    key = f"{checkpoints.FOLDER}/{checkpoint.sha256}/{CURVES_FILE}"
-    if outcome.curves:
-        best = min(outcome.curves, key=lambda point: point.validation_loss)
-        drawn = curves_png(outcome.curves, best.step, f"checkpoint {checkpoint.sha256[:12]}")
-        workspace.store.files.put_exclusive(key, drawn)
-        return drawn
-    try:
-        return workspace.store.read_blob(key)
-    except NotFoundError:
-        return None
 
 
 def git_revision() -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mediafm.data.corpus import open_corpus
 from mediafm.data.manifest import ManifestTitle, TrainingManifest, build_manifest
-from mediafm.data.manifest_files import MANIFEST_FILE, MASKS_FILE, TITLES_FILE
 from mediafm.data.manifest_files import from_files as manifest_from_files
 from mediafm.data.manifest_files import to_files as manifest_to_files
 from mediafm.data.split import TooLittleDataError
@@ -18,17 +17,19 @@ from mediafm.steps.device import resolve_device
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.sequences import sequence_loader
 from mediafm.steps.workspace import Workspace
+from mediafm.store.folders import CHECKPOINTS, MANIFESTS, folder_key, has_folder, put_folder, read_folder
 from mediafm.store.views import records
-from mediafm.train.checkpoint import WEIGHTS_FILE, Checkpoint
+from mediafm.train.checkpoint import Checkpoint
 from mediafm.train.checkpoint import to_files as checkpoint_to_files
 from mediafm.train.config import resolve
 from mediafm.train.curves import CurvePoint
 from mediafm.train.loop import train
+from mediafm.train.plots import curves_png
 from mediafm.types import Json, TitleState
 
 MANIFEST = "manifest"
 """The pointer to the newest training manifest."""
-MANIFESTS_FOLDER = "store/manifests"
+CURVES_FILE = "curves.png"
 TRAINING_STEP_VERSION = 1
 """Raised by hand whenever the same manifest and settings give another checkpoint."""
 
@@ -74,9 +75,8 @@ def make_manifest(workspace: Workspace) -> ManifestOutcome:
     manifest = planned.manifest
     if manifest is None:
         return planned
-    folder = f"{MANIFESTS_FOLDER}/{manifest.sha256}"
-    stored = checkpoints.put_files(workspace.store, folder, manifest_to_files(manifest))
-    was_made = any(item.was_new for item in stored.values())
+    folder, files = folder_key(MANIFESTS, manifest.sha256), manifest_to_files(manifest)
+    was_made = put_folder(workspace.store, folder, files)
     if was_made or not _rows_of(workspace, "manifests", manifest.sha256):
         workspace.ledger.add(
             LedgerRecord(
@@ -86,7 +86,7 @@ def make_manifest(workspace: Workspace) -> ManifestOutcome:
                 producer={"space": workspace.space.space_id, "step_version": TRAINING_STEP_VERSION},
                 object_key=folder,
                 sha256=manifest.sha256,
-                size_bytes=sum(item.size_bytes for item in stored.values()),
+                size_bytes=sum(map(len, files.values())),
                 num_rows=len(manifest.titles),
                 step_version=TRAINING_STEP_VERSION,
                 details=manifest.summary(),
@@ -104,10 +104,7 @@ def last_manifest(workspace: Workspace) -> TrainingManifest | None:
 
 def load_manifest(workspace: Workspace, sha256: str) -> TrainingManifest:
     """A manifest of the store, verified. Raises `NotFoundError`, `IntegrityError`."""
-    names = (MANIFEST_FILE, TITLES_FILE, MASKS_FILE)
-    return manifest_from_files(
-        {name: workspace.store.read_blob(f"{MANIFESTS_FOLDER}/{sha256}/{name}") for name in names}
-    )
+    return manifest_from_files(read_folder(workspace.store, folder_key(MANIFESTS, sha256)))
 
 
 def manifest_titles(workspace: Workspace) -> list[ManifestTitle]:
@@ -134,7 +131,7 @@ def existing_checkpoint(workspace: Workspace, manifest_sha256: str) -> LedgerRec
     producer = _training_producer(workspace)
     for row in reversed(records(workspace.store, ["checkpoints"])):
         is_same = row.inputs.get("manifest") == manifest_sha256 and fingerprint(row.producer) == fingerprint(producer)
-        if is_same and workspace.store.files.exists(f"{row.object_key}/{WEIGHTS_FILE}"):
+        if is_same and has_folder(workspace.store, row.object_key):
             return row
     return None
 
@@ -174,8 +171,9 @@ def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcom
     finally:
         workspace.progress.end()
     checkpoint = result.checkpoint
-    folder = f"{checkpoints.FOLDER}/{checkpoint.sha256}"
-    stored = checkpoints.put_files(workspace.store, folder, checkpoint_to_files(checkpoint))
+    folder, files = folder_key(CHECKPOINTS, checkpoint.sha256), checkpoint_to_files(checkpoint)
+    files[CURVES_FILE] = _curve_picture(checkpoint, result.curves)
+    put_folder(workspace.store, folder, files)
     producers: Mapping[str, Json] = {table: dict(value) for table, value in workspace.producers.items()}
     record = LedgerRecord(
         asset="mediafm_checkpoint",
@@ -185,7 +183,7 @@ def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcom
         inputs={"manifest": manifest.sha256},
         object_key=folder,
         sha256=checkpoint.sha256,
-        size_bytes=sum(item.size_bytes for item in stored.values()),
+        size_bytes=sum(map(len, files.values())),
         num_rows=1,
         step_version=TRAINING_STEP_VERSION,
         seconds=result.seconds,
@@ -194,6 +192,16 @@ def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcom
         details={"producers": producers, "space": workspace.space.space_id, "preset": config.preset},
     )
     return CheckpointOutcome(checkpoint=checkpoint, record=record, curves=result.curves, was_made=True)
+
+
+def curve_picture(workspace: Workspace, sha256: str) -> bytes:
+    """The loss and skill curves of a checkpoint's run, as PNG. Raises `NotFoundError`."""
+    return workspace.store.read_blob(f"{folder_key(CHECKPOINTS, sha256)}/{CURVES_FILE}")
+
+
+def _curve_picture(checkpoint: Checkpoint, curves: Sequence[CurvePoint]) -> bytes:
+    best = min(curves, key=lambda point: point.validation_loss)
+    return curves_png(curves, best.step, f"checkpoint {checkpoint.sha256[:12]}")
 
 
 def _training_producer(workspace: Workspace) -> dict[str, Json]:
