@@ -135,8 +135,20 @@ def disturbed(rng: np.random.Generator, span: Frames, kind: str | None = None) -
     elif kind == "object":
         frames = _passing(rng, frames, at)
     elif kind == "logo":
-        h, w = max(2, height // 8), max(2, width // 6)
-        frames[at : at + int(rng.integers(10, 60)), 1 : 1 + h, 1 : 1 + w] = rng.integers(0, 256, 3)
+        frames = _logo(rng, frames, at)
+    return frames
+
+
+def _logo(rng: np.random.Generator, frames: Frames, at: int) -> Frames:
+    """Up to four small boxes that appear at once and stay a while; every other time on a picture that stands still."""
+    height, width = frames.shape[1:3]
+    if rng.random() < 0.5:
+        frames[:] = frames[0]
+    until = at + int(rng.integers(10, 60))
+    for _ in range(rng.integers(1, 5)):
+        w, h = int(rng.integers(3, width // 4)), int(rng.integers(2, height // 5))
+        x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
+        frames[at:until, y : y + h, x : x + w] = rng.choice([0, 255, int(rng.integers(0, 256))])
     return frames
 
 

@@ -7,6 +7,7 @@ decoded, so that what cannot be decoded at all is known at once.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,7 +104,7 @@ def _read_packets(container: av.container.InputContainer, limits: MediaLimits) -
     streams = [stream for stream in container.streams if stream.type in {"video", "audio", "subtitle"}]
     _refuse_without_picture(streams)
     for stream in container.streams.video:
-        _refuse_large(stream.width, stream.height, limits)
+        _refuse_large(*_size_px(stream), limits)
     reading = _Reading({stream.index: PacketTally(stream) for stream in streams})
     pictures = {stream.index for stream in streams if _is_picture(stream) and _codec_name(stream)}
     try:
@@ -126,8 +127,8 @@ def _read_packets(container: av.container.InputContainer, limits: MediaLimits) -
 def _refuse_without_picture(streams: list[Stream]) -> None:
     if any(_is_picture(stream) for stream in streams):
         return
-    kinds = ", ".join(sorted({stream.type for stream in streams})) or "no stream"
-    seen = f"the file has no picture ({kinds} only)"
+    kinds = ", ".join(sorted({stream.type for stream in streams}))
+    seen = f"the file has no picture ({kinds} only)" if kinds else "the file names no stream at all"
     if any(stream.type == "video" for stream in streams):
         seen = "the file's only picture is a cover or a thumbnail"
     raise UnusableMediaError(seen, rule="a title needs one video stream")
@@ -215,7 +216,7 @@ def _choose_picture(container: av.container.InputContainer, reading: _Reading) -
         decodable,
         key=lambda stream: (
             bool(stream.disposition & Disposition.default),
-            stream.width * stream.height,
+            math.prod(_size_px(stream)),
             -stream.index,
         ),
     )
@@ -339,6 +340,11 @@ def _notes(
 
 def _joint_sha256(parts: list[str]) -> str:
     return hashlib.sha256("|".join(parts).encode()).hexdigest() if parts else ""
+
+
+def _size_px(stream: AvVideoStream) -> tuple[int, int]:
+    """What the header claims; 0 where FFmpeg has no decoder for the stream."""
+    return getattr(stream, "width", 0) or 0, getattr(stream, "height", 0) or 0
 
 
 def _codec_name(stream: Stream) -> str | None:

@@ -29,7 +29,8 @@ class LiteSettings(Section):
 
     threshold: probability from which a peak is a boundary.
     peak_radius: a boundary is the highest probability this far around; two cannot be nearer.
-    min_shot_frames: a cut nearer than this to the one before it (or to the beginning) is dropped: its shot is merged.
+    min_shot_frames: a cut nearer than this to the one before it, or to either end of the title, is dropped: what would
+        have been a shot is merged.
     black_luma, black_spread: mean and deviation, in [0, 1], below which a frame is black.
     black_margin_frames: two boundaries this near to either end of one stretch of black are one: the first is kept, so
         that black belongs to the shot after it and is never a shot of its own.
@@ -135,7 +136,8 @@ class PeakPicker:
     def flush(self) -> list[int]:
         """Judges the frames that waited for what comes after them."""
         first = max(0, len(self._window) - self._settings.peak_radius)
-        return [cut for place in range(first, len(self._window)) for cut in self._judge(place)]
+        last = len(self._window) - self._settings.min_shot_frames
+        return [cut for place in range(first, last + 1) for cut in self._judge(place)]
 
     def _judge(self, place: int) -> list[int]:
         begin, probability = self._window[place]

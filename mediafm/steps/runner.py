@@ -16,7 +16,7 @@ from mediafm.steps.outcome import StepReport, TitleOutcome
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.step import Made, TitleStep
 from mediafm.steps.workspace import Workspace
-from mediafm.store.facts import facts_of
+from mediafm.store.facts import LARGE_TABLES, facts_of
 from mediafm.types import TitleState
 
 
@@ -90,7 +90,8 @@ def _index_found(workspace: Workspace, title: PresentTitle, found: Sequence[Iden
     for identity in found:
         if history.done(identity) is None:
             stored = workspace.store.describe(workspace.store.key(identity))
-            facts = {} if identity.table == "frames" else facts_of(identity.table, workspace.store.read(identity))
+            is_large = identity.table in LARGE_TABLES
+            facts = {} if is_large else facts_of(identity.table, workspace.store.read(identity))
             record = _record(workspace, title, Made(identity, stored, facts), 0.0)
             history.add(workspace.ledger.add(record))
 

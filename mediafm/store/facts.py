@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from mediafm.types import Json
 
+LARGE_TABLES = ("frames",)
+"""Tables whose files are never read whole; their number of rows says it all."""
 FUSED_FLAGS = ("has_video", "has_audio", "has_text")
 
 

@@ -10,6 +10,7 @@ from mediafm.errors import IntegrityError
 from mediafm.lineage.fingerprint import Identity
 from mediafm.lineage.records import REBUILT_GENERATION, LedgerRecord, RunInfo
 from mediafm.lineage.tables import FACETS, TABLES
+from mediafm.store.facts import LARGE_TABLES, facts_of
 from mediafm.store.ledger import LedgerWriter
 from mediafm.store.ledger_files import ledger_keys
 from mediafm.store.sql import open_duckdb, paths
@@ -74,7 +75,9 @@ def record_of_file(store: Store, key: str) -> LedgerRecord:
             f"a header that belongs under {store.key(identity)}", rule="a value stands where its header says", where=key
         )
     stored = store.describe(key)
-    row: dict[str, Any] = store.read(key).to_pylist()[0] if table == "titles" else {}
+    rows = store.read(key, None if table not in LARGE_TABLES else ["shot_index"])
+    row: dict[str, Any] = rows.to_pylist()[0] if table == "titles" else {}
+    facts = {} if table in LARGE_TABLES else facts_of(table, rows)
     return LedgerRecord.of(
         identity,
         facets={name: row[f"facet_{name}"] or "" for name in FACETS} if row else {},
@@ -85,7 +88,7 @@ def record_of_file(store: Store, key: str) -> LedgerRecord:
         generation=REBUILT_GENERATION,
         step_version=_integer(identity.producer.get("step_version")),
         checkpoint_sha256=str(identity.producer.get("checkpoint", "")),
-        details={"rebuilt": True},
+        details={**facts, "rebuilt": True},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -113,3 +114,28 @@ def test_a_sidecar_with_impossible_times_is_a_problem_and_no_failure(shared_medi
     text = reader.timed_text(path, [sidecar], reader.probe(path), TimedTextSettings())
     assert text.cues == ()
     assert any("broken.srt" in problem for problem in text.problems)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["one_frame.mp4", "odd_width_vp9.mp4", "mpeg1_mp2.mpg", "theora_3s.ogv", "indeo4.avi"])
+def test_damage_anywhere_gives_shots_or_a_sentence(
+    shared_media: Path, tmp_path: Path, reader: MediaReader, name: str
+) -> None:
+    whole = (shared_media / "odd" / name).read_bytes()
+    draw = random.Random(name)
+    sentences: list[str] = []
+    for attempt in range(20):
+        data = bytearray(whole[: draw.randrange(1, len(whole))] if attempt % 3 == 0 else whole)
+        for _ in range(draw.choice((1, 20, 400))):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        file = tmp_path / f"{attempt}-{name}"
+        file.write_bytes(bytes(data))
+        try:
+            info = reader.probe(str(file))
+            shots = list(reader.cut(str(file), info, DetectorChoice(name="content"), FrameSettings()))
+        except UnusableMediaError as error:
+            sentences.append(str(error))
+            continue
+        assert shots
+    # A Python error of ours would come through as this sentence; damage must meet one that speaks of the file.
+    assert not [sentence for sentence in sentences if "the reading process failed" in sentence]

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from mediafm.config import MediaLimits
 from mediafm.errors import MediaFMError, UnusableMediaError
@@ -121,3 +122,29 @@ def test_packets_that_cannot_be_decoded(make_media) -> None:
     file.write_bytes(bytes(data))
     with pytest.raises(UnusableMediaError, match=r"can be decoded|empty"):
         probe(str(file), LIMITS)
+
+
+def test_a_cover_is_no_picture(tmp_path: Path) -> None:
+    file = tmp_path / "album.mp4"
+    with av.open(str(file), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        sound = container.add_stream("aac", rate=8000, layout="mono")
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        samples.sample_rate = 8000
+        container.mux(sound.encode(samples))
+        container.mux(sound.encode(None))
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+        container.mux(cover.encode(None))
+    with pytest.raises(UnusableMediaError, match="only picture is a cover or a thumbnail"):
+        probe(str(file), LIMITS)
+
+
+def test_the_track_with_packets_is_chosen_and_the_best_sound(shared_media: Path) -> None:
+    info = probe(str(shared_media / "odd" / "empty_track.mp4"), LIMITS)
+    assert (info.video.index, info.video.num_frames) == (0, 30)
+    both = probe(str(shared_media / "titles" / "nasa_13013.mp4"), LIMITS)
+    assert (both.video.width_px, both.video.height_px) == (480, 270)
+    assert [(stream.index, stream.is_chosen) for stream in both.audio] == [(1, False), (4, True)]
+    assert [(stream.codec, stream.language) for stream in both.subtitles] == [("mov_text", "eng")] * 2
