@@ -23,6 +23,7 @@ def instance_settings(base_dir: str, max_concurrent_runs: int) -> dict[str, Any]
     """`dagster.yaml` for the instance whose files lie in `base_dir`."""
     return {
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
         "storage": {"sqlite": {"base_dir": base_dir}},
         "local_artifact_storage": {
             "module": "dagster._core.storage.root",

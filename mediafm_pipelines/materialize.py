@@ -12,6 +12,8 @@ from mediafm.types import TitleState
 
 MAX_PICTURED_TITLES = 4
 """Metadata is copied into every partition's event: pictures go along only in runs of a few titles."""
+MAX_OBSERVED_TITLES = 32
+"""In runs of more titles, pictures are named by their folder only: each observed one stands in Dagster's database."""
 
 Metadata = dict[str, dg.MetadataValue | str | int | float | bool]
 

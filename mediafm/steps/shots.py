@@ -14,11 +14,11 @@ from mediafm.extract.reader import MediaReader
 from mediafm.lineage.fingerprint import Identity
 from mediafm.media.timed_text import assign_cues
 from mediafm.steps.present import PresentTitle
-from mediafm.steps.rows import frames_by_shot, spans_of
+from mediafm.steps.rows import spans_of
 from mediafm.steps.step import Made, TitleStep
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
-from mediafm.types import Json, Shot, TitleState
+from mediafm.types import Json, Shot
 
 FRAME_ROWS_AT_ONCE = 256
 """Kept frames are written in row groups of this size: a long film never stands in memory whole."""
@@ -141,17 +141,3 @@ def _frame_tables(cuts: Iterator[CutShot]) -> Iterator[pa.Table]:
             rows = []
     if rows:
         yield pa.Table.from_pylist(rows, schema=SCHEMAS["frames"])
-
-
-def title_contact_sheet(workspace: Workspace, title: PresentTitle) -> bytes | None:
-    """A picture of the title's shots, or None if it has not been cut."""
-    from mediafm.shots.contact_sheet import contact_sheet
-
-    identity = title.chain.identity("frames") if title.state is TitleState.OK else None
-    if identity is None or not workspace.store.has(identity):
-        return None
-    batches = workspace.store.read_batches(identity, ["shot_index", "time_seconds", "jpeg"])
-    middles = [
-        (index, times[len(times) // 2], jpegs[len(jpegs) // 2]) for index, times, jpegs in frames_by_shot(batches)
-    ]
-    return contact_sheet(middles)
