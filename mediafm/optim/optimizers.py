@@ -28,8 +28,8 @@ class OptimConfig:
     hidden_optimizer: "muon", or "adamw" to give the hidden matrices to AdamW as well (for comparisons).
     """
 
-    muon_lr: float = 2e-3
-    adamw_lr: float = 1e-3
+    muon_lr: float = 1e-3
+    adamw_lr: float = 5e-4
     weight_decay: float = 0.05
     muon_momentum: float = 0.95
     adamw_betas: tuple[float, float] = (0.9, 0.95)

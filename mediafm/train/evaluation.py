@@ -139,6 +139,12 @@ def group_ids_of(sums: Mapping[str, GroupSums]) -> list[str]:
     return sorted({group for item in sums.values() for group in item.count})
 
 
+def training_rows(manifest: TrainingManifest, corpus: Corpus, max_shots: int) -> Floats:
+    """Fused vectors of about `max_shots` training shots, float32 [N, E], whole windows taken evenly."""
+    windows = _evenly(manifest.windows(Split.TRAIN), max_shots)
+    return np.concatenate([fused_rows(corpus, window)[0] for window in windows])
+
+
 def fused_rows(corpus: Corpus, window: Window) -> tuple[Floats, Flags]:
     """A window's fused vectors, float32 [n, E], and presence flags [n, 3]."""
     sequence = corpus.title(window.title_id)

@@ -15,12 +15,16 @@ from mediafm.data.corpus import Corpus
 from mediafm.data.manifest import TrainingManifest
 from mediafm.data.sampler import MaskedWindow, Sampler, SamplerState
 from mediafm.errors import TrainingError
+from mediafm.model.from_data import begin_from_data
 from mediafm.model.mediafm import MediaFM, build
 from mediafm.objective.msm import msm_loss
 from mediafm.optim.optimizers import Optimizers
 from mediafm.train.batches import collate, in_micro_steps
 from mediafm.train.config import TrainConfig
-from mediafm.train.evaluation import EvaluationItem, Floats, batches_of
+from mediafm.train.evaluation import EvaluationItem, Floats, batches_of, training_rows
+
+FIRST_WEIGHTS_MAX_SHOTS = 8192
+"""Training shots behind the first weights; beyond them windows are taken evenly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +43,15 @@ class Trainer:
     def __init__(
         self, manifest: TrainingManifest, corpus: Corpus, config: TrainConfig, head_bias: Floats, device: str
     ) -> None:
+        """Builds the model; its predictions begin at `head_bias`, float32 [E]."""
         self.config = config
         self.device = torch.device(device)
         self.corpus = corpus
-        self.model: MediaFM = build(config.model, config.seed, torch.from_numpy(head_bias)).to(self.device)
+        model = build(config.model, config.seed, torch.from_numpy(head_bias))
+        if config.first_weights == "data":
+            rows_NE = torch.from_numpy(training_rows(manifest, corpus, FIRST_WEIGHTS_MAX_SHOTS))
+            begin_from_data(model, rows_NE, torch.Generator().manual_seed(config.seed))
+        self.model: MediaFM = model.to(self.device)
         self.optimizers = Optimizers(self.model, config.optim)
         self.sampler = Sampler(
             manifest,
