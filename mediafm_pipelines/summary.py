@@ -49,9 +49,9 @@ def summary_text(summary: dict[str, Any]) -> str:
     titles = summary["titles"]
     lines = []
     for state in ("quarantined", "failed"):
-        lines += [
-            f"{state}: {title_id}: {_without(summary['reasons'][title_id], title_id)}" for title_id in titles[state]
-        ]
+        for title_id in titles[state]:
+            reason = summary["reasons"][title_id].removeprefix(f"{title_id}: ")
+            lines.append(f"{state}: {title_id}: {reason}")
     lines += [f"catalogue: {problem}" for problem in summary["problems"]]
     lines += [f"fault: {fault}" for fault in summary["faults"]]
     runs = len(summary["dagster_runs"])
