@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
 import av
 import numpy as np
 from av.stream import Stream
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 VFR_TOLERANCE_SHARE = 0.05
@@ -94,3 +96,13 @@ class PacketTally:
     def _intervals_seconds(self) -> NDArray[np.float64]:
         times = np.sort(np.frombuffer(self._times, np.int64)) if self._times else np.zeros(0, np.int64)
         return np.diff(times).astype(np.float64) * float(self.time_base)
+
+
+@dataclass
+class PacketReading:
+    """What the one pass over the packets found, by stream index."""
+
+    tallies: dict[int, PacketTally]
+    first_frames: dict[int, VideoFrame] = field(default_factory=dict)
+    decode_errors: dict[int, str] = field(default_factory=dict)
+    demux_error: str = ""
