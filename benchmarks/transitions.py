@@ -119,8 +119,7 @@ def disturbed(rng: np.random.Generator, span: Frames, kind: str | None = None) -
     """The same take with something in it that is no cut; `kind` is one of `DISTURBANCES`, drawn if None."""
     kind = kind or str(rng.choice(DISTURBANCES))
     frames = span.copy()
-    n, height, width = frames.shape[:3]
-    at = int(rng.integers(2, max(3, n - 8)))
+    at = int(rng.integers(2, max(3, len(frames) - 8)))
     if kind in {"pan", "zoom", "shake"}:
         return _camera(rng, frames, kind)
     if kind == "flash":
@@ -204,7 +203,8 @@ def _passing(rng: np.random.Generator, frames: Frames, at: int) -> Frames:
 def joined(rng: np.random.Generator, spans: Sequence[Frames], kinds: Sequence[str] = KINDS) -> Joined:
     """The spans one after another, each met by a transition of a kind drawn from `kinds`.
 
-    A dissolve takes 8 to 24 frames from both its spans; a fade 8 to 16 out, as many in, 0 to 4 frames black between.
+    A dissolve takes 8 to 24 frames from both its spans; a fade 8 to 16 out, as many in, 0 to 4 frames
+    of black between, now and then up to 50.
     Spans too short for what was drawn are joined by a cut.
     """
     pieces: list[Frames] = []
@@ -235,7 +235,8 @@ def _bridge(rng: np.random.Generator, kind: str, out: Frames, new: Frames) -> Fr
     share = ((np.arange(length) + 1) / (length + 1)).astype(np.float32)[:, None, None, None]
     if kind == "dissolve":
         return np.rint(out * (1 - share) + new[:length] * share).astype(np.uint8)
-    black = np.zeros((int(rng.integers(0, 5)), *out.shape[1:]), np.uint8)
+    num_black = int(rng.integers(0, 5)) if rng.random() < 0.7 else int(rng.integers(5, 50))
+    black = np.zeros((num_black, *out.shape[1:]), np.uint8)
     fade_out, fade_in = np.rint(out * (1 - share)).astype(np.uint8), np.rint(new[:length] * share).astype(np.uint8)
     return np.concatenate([fade_out, black, fade_in])
 

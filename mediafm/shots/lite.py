@@ -18,7 +18,7 @@ from mediafm.shots.lite_features import BLOCK, FEATURE_NAMES, REACH, Floats, Tra
 from mediafm.shots.lite_network import load_network
 from mediafm.shots.settings import read_settings
 
-STEP_VERSION = 2
+STEP_VERSION = 3
 
 _MAX_STRIDE = 2
 _LUMA, _SPREAD = FEATURE_NAMES.index("luma"), FEATURE_NAMES.index("spread")
@@ -29,8 +29,8 @@ class LiteSettings(Section):
 
     threshold: probability from which a peak is a boundary.
     peak_radius: a boundary is the highest probability this far around; two cannot be nearer.
-    min_shot_frames: a cut nearer than this to the one before it, or to either end of the title, is dropped: what would
-        have been a shot is merged.
+    min_shot_frames: a cut nearer than this to the one before it or to the title's first frame is dropped: what would
+        have been a shot is merged. So is one near the title's last frame, if `peak_radius` still holds it back.
     black_luma, black_spread: mean and deviation, in [0, 1], below which a frame is black.
     black_margin_frames: two boundaries this near to either end of one stretch of black are one: the first is kept, so
         that black belongs to the shot after it and is never a shot of its own.

@@ -1,7 +1,7 @@
-"""From a row of features to the probability of a boundary: 48 numbers, eight hidden units, one answer.
+"""From a row of features to the probability of a boundary: one hidden layer, one answer.
 
-The 449 numbers stand in `lite_network.json`, fitted by `python -m benchmarks.fit_shots` on procedural videos drawn
-from a seed: no film and no download went into them.
+Its numbers stand in `lite_network.json`, one feature a line, fitted by `python -m benchmarks.fit_shots` on procedural
+videos drawn from a seed: no film and no download went into them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class LiteNetwork:
         """float32 [C] in (0, 1): how likely each centre is the middle of a transition."""
         standard = np.clip((rows_CF - self.centre_F) / self.scale_F, -CLIP, CLIP)
         hidden = np.maximum(standard @ self.weight_FU + self.bias_U, 0.0)
-        return np.asarray(1.0 / (1.0 + np.exp(-(hidden @ self.output_U + self.output_bias))), np.float32)
+        logit = np.clip(hidden @ self.output_U + self.output_bias, -30.0, 30.0)
+        return np.asarray(1.0 / (1.0 + np.exp(-logit)), np.float32)
 
 
 @cache
