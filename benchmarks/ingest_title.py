@@ -14,6 +14,7 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 CACHE = Path(".cache/benchmarks")
 PART_SECONDS = 120
@@ -23,6 +24,7 @@ AUDIO_RATE_HZ = 44_100
 AAC_FRAME = 1024
 SOURCE_START_SECONDS = 60
 SEED = 0
+DRIFT_PX = 120
 
 Frame = VideoFrame | AudioFrame
 
@@ -68,15 +70,10 @@ def _drawn(size_px: tuple[int, int]) -> Iterator[Frame]:
     draw = np.random.default_rng(SEED)
     width_px, height_px = size_px
     for shot in range(PART_SECONDS // 4):
-        grain = sum(
-            np.kron(draw.uniform(0, 60, (height_px // cell + 9, width_px // cell + 9, 3)), np.ones((cell, cell, 1)))[
-                : height_px + 120, : width_px + 120
-            ]
-            for cell in (8, 40, 120)
-        )
+        grain = sum(_noise(draw, cell, (height_px + DRIFT_PX, width_px + DRIFT_PX)) for cell in (8, 40, 120))
         texture = (np.asarray(grain) + draw.uniform(0, 60, 3)).clip(0, 255).astype(np.uint8)
         for index in range(4 * FRAME_RATE):
-            across, down = index % 120, index * (shot % 3) // 4 % 120
+            across, down = index % DRIFT_PX, index * (shot % 3) // 4 % DRIFT_PX
             pixels = texture[down : down + height_px, across : across + width_px].copy()
             pixels[height_px // 3 : height_px // 2, -across - 90 : -across - 20] = 255 - shot * 8
             yield VideoFrame.from_ndarray(pixels, format="rgb24")
@@ -86,6 +83,12 @@ def _drawn(size_px: tuple[int, int]) -> Iterator[Frame]:
             frame = AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
             frame.sample_rate = AUDIO_RATE_HZ
             yield frame
+
+
+def _noise(draw: np.random.Generator, cell: int, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Coloured squares of `cell` px: float [height, width, 3]."""
+    coarse = draw.uniform(0, 60, (-(-shape[0] // cell), -(-shape[1] // cell), 3))
+    return np.kron(coarse, np.ones((cell, cell, 1)))[: shape[0], : shape[1]]
 
 
 def _encode(frames: Iterator[Frame], path: Path, size_px: tuple[int, int]) -> None:

@@ -162,6 +162,7 @@ class _Timeline:
         self._report = report
         self._batch: list[AudioFrame] = []
         self._batch_samples = 0
+        self._kind: tuple[str, str, int] | None = None
         self._resampler: av.AudioResampler | None = None
         self._next_seconds = 0.0
         self._position = 0
@@ -170,8 +171,10 @@ class _Timeline:
         for frame in frames:
             if not frame.samples or not frame.sample_rate:
                 continue
-            if self._batch and not _is_alike(self._batch[0], frame):
+            kind = frame.format.name, frame.layout.name, frame.sample_rate
+            if kind != self._kind:
                 yield from self._finish()
+                self._kind = kind
             seconds: float | None = frame.time
             is_first = self._resampler is None and not self._batch
             if seconds is not None and (is_first or self._has_jumped(seconds)):
@@ -218,14 +221,6 @@ class _Timeline:
             self._report.num_samples += samples.size
             yield _Piece(self._position, samples)
             self._position += samples.size
-
-
-def _is_alike(one: AudioFrame, other: AudioFrame) -> bool:
-    return (one.format.name, one.layout.name, one.sample_rate) == (
-        other.format.name,
-        other.layout.name,
-        other.sample_rate,
-    )
 
 
 def _by_span(pieces: Iterator[_Piece], spans: Sequence[Span], rate_hz: int) -> Iterator[ShotSamples]:

@@ -113,3 +113,41 @@ def test_levels() -> None:
     assert level_dbfs(np.zeros(100, np.float32)) == -math.inf
     assert level_dbfs(np.zeros(0, np.float32)) == -math.inf
     assert not is_silent(np.full(100, 0.01, np.float32), SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["audio_only_opus_5.1.webm", "audio_only_fragmented.mp4"])
+def test_any_codec_and_layout_comes_as_mono(shared_media: Path, name: str) -> None:
+    report = AudioReport()
+    spans = [Span(0.0, 0.5), Span(0.5, 1.5)]
+    shots = list(iter_shot_audio(str(shared_media / "odd" / name), 0, spans, SETTINGS, LIMITS, report))
+    assert [shot.samples.size for shot in shots] == [8000, 16_000]
+    assert report.num_errors == 0
+
+
+def test_a_track_that_changes_its_rate_half_way(tmp_path: Path) -> None:
+    """Two MPEG-TS recordings in one file, as a broadcast leaves them."""
+    import av
+
+    parts = []
+    for number, rate_hz in enumerate((44_100, 48_000)):
+        file = tmp_path / f"{number}.ts"
+        with av.open(str(file), "w") as container:
+            stream = container.add_stream("mp2", rate=rate_hz, layout="mono")
+            tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(2 * rate_hz) / rate_hz)).astype(np.int16)
+            for start in range(0, tone.size - 1151, 1152):
+                samples = av.AudioFrame.from_ndarray(tone[None, start : start + 1152], format="s16", layout="mono")
+                samples.sample_rate = rate_hz
+                samples.pts = start + number * 2 * rate_hz
+                container.mux(stream.encode(samples))
+            container.mux(stream.encode(None))
+        parts.append(file.read_bytes())
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(parts))
+    with av.open(str(joined)) as container:
+        start_seconds = float(container.streams.audio[0].start_time * container.streams.audio[0].time_base)
+    spans = [Span(start_seconds + 0.2, start_seconds + 1.8), Span(start_seconds + 2.2, start_seconds + 3.8)]
+    for shot in iter_shot_audio(str(joined), 0, spans, SETTINGS, LIMITS):
+        assert shot.samples.size == pytest.approx(1.6 * 16_000, abs=1)
+        assert level_dbfs(shot.samples) == pytest.approx(20 * math.log10(8000 / 32_768 / math.sqrt(2)), abs=0.5)
+        spectrum = np.abs(np.fft.rfft(shot.samples))
+        assert np.argmax(spectrum) * 16_000 / shot.samples.size == pytest.approx(440, abs=2)
