@@ -87,6 +87,7 @@ class TransitionFeatures:
     def __init__(self) -> None:
         self._vectors = np.zeros((WINDOW, GRID_PX[0] * GRID_PX[1] * 3), np.float32)
         self._products = np.zeros((WINDOW, WINDOW), np.float32)
+        self._means = np.zeros((WINDOW, 3), np.float32)
         self._places = _places()
         self._last: Floats | None = None
         self._num_waiting = 0
@@ -99,6 +100,7 @@ class TransitionFeatures:
         if self._last is None:
             self._vectors[:] = vector
             self._products[:] = vector @ vector
+            self._means[:] = _colour_means(vector[None])
         self._last = vector
         self._num_pushed += 1
         return self._take(vector)
@@ -119,8 +121,10 @@ class TransitionFeatures:
         """Works out a full block: its first centre is the frame REACH + BLOCK - 1 before the window's last."""
         fresh = self._vectors[-BLOCK:] @ self._vectors.T
         self._products[-BLOCK:], self._products[:, -BLOCK:] = fresh, fresh.T
-        rows = _rows(self._products, self._vectors, self._places)
+        self._means[-BLOCK:] = _colour_means(self._vectors[-BLOCK:])
+        rows = _rows(_Window.of(self._products, self._means), self._places)
         self._vectors[:-BLOCK] = self._vectors[BLOCK:]
+        self._means[:-BLOCK] = self._means[BLOCK:]
         self._products[:-BLOCK, :-BLOCK] = self._products[BLOCK:, BLOCK:]
         self._num_waiting = 0
         return self._due(rows)
@@ -155,57 +159,107 @@ def _places() -> _Places:
     )
 
 
-def _rows(products_WW: Floats, vectors_W: Floats, places: _Places) -> Floats:
-    norm_W = products_WW.diagonal()
-    mean_W3 = vectors_W.reshape(WINDOW, -1, 3).mean(axis=1) * np.float32(np.sqrt(vectors_W.shape[1]))
-    variance_W = np.maximum(norm_W - (mean_W3 * mean_W3).mean(axis=1), 0.0)
-    luma_W, spread_W = mean_W3.mean(axis=1), np.sqrt(variance_W)
+def _colour_means(vectors: Floats) -> Floats:
+    """[N, 432] to [N, 3]: each frame's mean blue, green and red in [0, 1]."""
+    num_values = vectors.shape[1]
+    sums = vectors.reshape(len(vectors), -1, 3).sum(axis=1)
+    return np.asarray(sums * np.float32(3.0 / np.sqrt(num_values)), np.float32)
 
-    def distance(i: Indexes, j: Indexes) -> Floats:
-        return np.asarray(np.maximum(norm_W[i] + norm_W[j] - 2 * products_WW[i, j], 0.0), np.float32)
 
-    def structure(i: Indexes, j: Indexes) -> Floats:
-        covariance = products_WW[i, j] - (mean_W3[i] * mean_W3[j]).mean(axis=-1)
-        unlike = np.maximum(1.0 - covariance / (spread_W[i] * spread_W[j] + NOISE), 0.0)
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The frames of the window, by their inner products: all that features need to know of them."""
+
+    products_WW: Floats
+    norm_W: Floats
+    mean_W3: Floats
+    luma_W: Floats
+    spread_W: Floats
+
+    @staticmethod
+    def of(products_WW: Floats, mean_W3: Floats) -> _Window:
+        norm_W = products_WW.diagonal()
+        variance_W = np.maximum(norm_W - (mean_W3 * mean_W3).mean(axis=1), 0.0)
+        return _Window(products_WW, norm_W, mean_W3, mean_W3.mean(axis=1), np.sqrt(variance_W))
+
+    def distance(self, i: Indexes, j: Indexes) -> Floats:
+        """Squared: the mean over the grid of the squared differences."""
+        squared = self.norm_W[i] + self.norm_W[j] - 2 * self.products_WW[i, j]
+        return np.asarray(np.maximum(squared, 0.0), np.float32)
+
+    def structure(self, i: Indexes, j: Indexes) -> Floats:
+        """log(1 - correlation) over the grid; each colour's mean is taken out."""
+        covariance = self.products_WW[i, j] - (self.mean_W3[i] * self.mean_W3[j]).mean(axis=-1)
+        unlike = np.maximum(1.0 - covariance / (self.spread_W[i] * self.spread_W[j] + NOISE), 0.0)
         return np.asarray(np.log(unlike + 0.02), np.float32)
 
-    c = places.centre_C
-    step_W = distance(np.arange(WINDOW - 1), np.arange(1, WINDOW))  # step_W[i]: of the frames i and i + 1
+
+def _rows(window: _Window, places: _Places) -> Floats:
+    at_scales = (
+        *_ends(window, places),
+        *_line(window, places),
+        *_unrest(window, places),
+        *_dip(window, places),
+    )
+    return np.concatenate([_steps(window, places.centre_C), *at_scales], axis=1)
+
+
+def _steps(window: _Window, c: Indexes) -> Floats:
+    """Neighbouring frames: float32 [C, 8]."""
+    frames = np.arange(WINDOW)
+    step_W = window.distance(frames[:-1], frames[1:])  # step_W[i]: of the frames i and i + 1
     beside_C6 = step_W[c[:, None] - 1 + np.array([-3, -2, -1, 1, 2, 3])]
     columns_C = [
         np.log(step_W[c - 1] + NOISE),
         np.log(beside_C6.max(axis=1) + NOISE),
         np.log(beside_C6.mean(axis=1) + NOISE),
-        np.log(distance(c - 2, c + 1) + NOISE),
-        np.log(distance(c - 3, c + 2) + NOISE),
-        structure(c - 1, c),
-        luma_W[c],
-        spread_W[c],
+        np.log(window.distance(c - 2, c + 1) + NOISE),
+        np.log(window.distance(c - 3, c + 2) + NOISE),
+        window.structure(c - 1, c),
+        window.luma_W[c],
+        window.spread_W[c],
     ]
+    return np.stack(columns_C, axis=1)
+
+
+def _ends(window: _Window, places: _Places) -> tuple[Floats, Floats]:
+    a, b = places.ends_CH
+    return np.log(window.distance(a, b) + NOISE), window.structure(a, b)
+
+
+def _line(window: _Window, places: _Places) -> tuple[Floats, Floats]:
+    """How far the frames between the ends lie from the line between them, and how evenly they move along it."""
     a, b = places.ends_CH
     between = places.between_CHT
-    apart_CH = distance(a, b)
+    apart_CH = window.distance(a, b)
     towards_CHT = (
-        products_WW[between, b[..., None]]
-        - products_WW[between, a[..., None]]
-        - (products_WW[a, b] - norm_W[a])[..., None]
+        window.products_WW[between, b[..., None]]
+        - window.products_WW[between, a[..., None]]
+        - (window.products_WW[a, b] - window.norm_W[a])[..., None]
     )
     share_CHT = towards_CHT / (apart_CH + NOISE)[..., None]
-    off_CHT = distance(between, a[..., None]) - share_CHT * (2 * towards_CHT - share_CHT * apart_CH[..., None])
+    off_CHT = window.distance(between, a[..., None]) - share_CHT * (2 * towards_CHT - share_CHT * apart_CH[..., None])
     residual_CH = (np.maximum(off_CHT, 0.0) * places.weight_HT).sum(-1) / (apart_CH + NOISE)
     uneven_CH = (np.square(share_CHT - places.even_share_HT) * places.weight_HT).sum(-1)
-    unrest = [
-        np.log((distance(i, j) + NOISE) / (apart_CH + NOISE)) for i, j in zip(places.sides_CH, (a, b), strict=True)
-    ]
-    darker = [np.minimum(values[c - 1], values[c])[:, None] for values in (spread_W, luma_W)]
-    columns_CH = [
-        np.log(apart_CH + NOISE),
-        structure(a, b),
-        np.log(residual_CH + 0.003),
-        np.log(uneven_CH + 0.003),
-        np.maximum(*unrest),
-        np.minimum(*unrest),
-        np.log((darker[0] + 0.01) / (np.minimum(spread_W[a], spread_W[b]) + 0.01)),
-        np.log((darker[1] + 0.02) / (np.minimum(luma_W[a], luma_W[b]) + 0.02)),
-    ]
-    return np.concatenate([np.stack(columns_C, axis=1), *columns_CH], axis=1)
+    return np.log(residual_CH + 0.003), np.log(uneven_CH + 0.003)
+
+
+def _unrest(window: _Window, places: _Places) -> tuple[Floats, Floats]:
+    apart_CH = window.distance(*places.ends_CH)
+    before_CH, after_CH = (
+        np.log((window.distance(side, end) + NOISE) / (apart_CH + NOISE))
+        for side, end in zip(places.sides_CH, places.ends_CH, strict=True)
+    )
+    return np.maximum(before_CH, after_CH), np.minimum(before_CH, after_CH)
+
+
+def _dip(window: _Window, places: _Places) -> tuple[Floats, Floats]:
+    """Contrast and light of the centre against those of its ends."""
+    c = places.centre_C
+    a, b = places.ends_CH
+
+    def dip(values_W: Floats, floor: float) -> Floats:
+        at_centre_C1 = np.minimum(values_W[c - 1], values_W[c])[:, None]
+        return np.asarray(np.log((at_centre_C1 + floor) / (np.minimum(values_W[a], values_W[b]) + floor)), np.float32)
+
+    return dip(window.spread_W, 0.01), dip(window.luma_W, 0.02)
