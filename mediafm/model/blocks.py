@@ -31,8 +31,8 @@ class Attention(nn.Module):
         super().__init__()
         width, bias = config.hidden_dim, config.has_bias
         self.num_heads, self.head_dim = config.num_heads, config.head_dim
-        self.query = Linear(width, width, bias=bias)
-        self.key = Linear(width, width, bias=bias)
+        self.query = Linear(width, width, bias=bias or config.has_qk_bias)
+        self.key = Linear(width, width, bias=bias or config.has_qk_bias)
         self.value = Linear(width, width, bias=bias)
         self.output = Linear(width, width, bias=bias)
         self.query_scale = nn.Parameter(torch.empty(config.num_heads, 1)) if config.has_qk_norm else None

@@ -29,6 +29,7 @@ class ModelConfig:
     positions: "rotary" or "learned".
     activation: "geglu" or "gelu".
     has_bias: biases in the blocks' matrices.
+    has_qk_bias: biases of queries and keys in any case: with rotary positions they make attention by distance alone.
     has_presence: the learned presence vector per modality.
     has_qk_norm: queries and keys L2-normalised with a learned scale per head (Henry et al. 2020).
     has_zero_init: matrices that write into the residual stream begin at zero.
@@ -47,6 +48,7 @@ class ModelConfig:
     positions: Literal["rotary", "learned"] = "rotary"
     activation: Literal["geglu", "gelu"] = "geglu"
     has_bias: bool = False
+    has_qk_bias: bool = True
     has_presence: bool = True
     has_qk_norm: bool = False
     has_zero_init: bool = True

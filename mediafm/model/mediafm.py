@@ -95,24 +95,20 @@ class MediaFM(nn.Module):
 
     def _embed(self, batch: PackedShots, layout: Layout) -> Tensor:
         """The tokens that the first block reads, [T, D]."""
-        num_sequences = len(batch.num_shots)
-        shots_ND = self.project_shot(
-            batch.fused_NE.to(self.project_shot.weight.dtype) * math.sqrt(self.config.fused_dim)
-        )
+        # Under autocast the residual stream stays in the parameters' own precision.
+        dtype = self.mask_token.dtype
+        shots_ND = self.project_shot(batch.fused_NE.to(dtype) * math.sqrt(self.config.fused_dim)).to(dtype)
         if self.presence is not None:
-            shots_ND = shots_ND + batch.is_present_N3.to(shots_ND.dtype) @ self.presence.to(shots_ND.dtype)
-        mask_D = self.mask_token.to(shots_ND.dtype)
-        shots_ND = torch.where(batch.is_masked_N[:, None], mask_D, shots_ND)
+            shots_ND = shots_ND + (batch.is_present_N3.to(dtype) @ self.presence).to(dtype)
+        shots_ND = torch.where(batch.is_masked_N[:, None], self.mask_token, shots_ND)
         if self.positions is not None:
-            shots_ND = shots_ND + self.positions[layout.position_T[layout.shot_N]].to(shots_ND.dtype)
-        metadata_BD = self.project_metadata(
-            batch.metadata_BM.to(self.project_metadata.weight.dtype) * math.sqrt(self.config.metadata_dim)
-        )
-        metadata_BD = torch.where(batch.has_metadata_B[:, None], metadata_BD, self.no_metadata.to(metadata_BD.dtype))
+            shots_ND = shots_ND + self.positions[layout.position_T[layout.shot_N]]
+        metadata_BD = self.project_metadata(batch.metadata_BM.to(dtype) * math.sqrt(self.config.metadata_dim)).to(dtype)
+        metadata_BD = torch.where(batch.has_metadata_B[:, None], metadata_BD, self.no_metadata)
         x_TD = shots_ND.new_zeros(layout.num_tokens, self.config.hidden_dim)
         x_TD = x_TD.index_copy(0, layout.shot_N, shots_ND)
-        x_TD = x_TD.index_copy(0, layout.cls_B, self.cls_token.to(x_TD.dtype).expand(num_sequences, -1))
-        return x_TD.index_copy(0, layout.global_B, self.global_token.to(x_TD.dtype) + metadata_BD.to(x_TD.dtype))
+        x_TD = x_TD.index_copy(0, layout.cls_B, self.cls_token.expand(len(batch.num_shots), -1))
+        return x_TD.index_copy(0, layout.global_B, self.global_token + metadata_BD)
 
 
 def build(config: ModelConfig, seed: int, head_bias_E: Tensor | None = None) -> MediaFM:

@@ -6,7 +6,9 @@ from torch.nn import functional
 
 from mediafm.model import presets
 from mediafm.model.batch import pack
+from mediafm.model.blocks import rotate
 from mediafm.model.from_data import begin_from_data, principal_directions
+from mediafm.model.layout import rotary_table
 from mediafm.model.mediafm import build
 
 
@@ -44,16 +46,33 @@ def test_the_head_undoes_the_projection(num_rows):
     assert float(tokens.detach().square().mean().sqrt()) == pytest.approx(1.0, rel=0.05)
 
 
-def test_a_masked_shot_begins_as_about_the_mean_of_the_visible():
+def test_a_masked_shot_begins_as_a_mean_of_its_neighbours():
     vectors = rows(300, 48, rank=8)
     model = begun(vectors)
-    scene = vectors[:1].expand(20, -1)
-    is_masked = torch.arange(20) == 7
-    batch = pack([(scene, torch.ones(20, 3, dtype=torch.bool), None, is_masked)], 8)
-    predicted = model(batch)[0].detach()
-    at_scene = functional.cosine_similarity(predicted, vectors[0], dim=0)
-    at_mean = functional.cosine_similarity(vectors.mean(0), vectors[0], dim=0)
-    assert float(at_scene) > float(at_mean) + 0.1
+    order = torch.arange(30) // 15 * 100
+    is_masked = torch.zeros(30, dtype=torch.bool)
+    is_masked[[5, 24]] = True
+    batch = pack([(vectors[order], torch.ones(30, 3, dtype=torch.bool), None, is_masked)], 8)
+    predicted = model(batch).detach()
+    similarity = functional.normalize(predicted, dim=-1) @ vectors[[0, 100]].T
+    assert similarity.argmax(dim=1).tolist() == [0, 1]
+    assert (similarity.diagonal() > 0.9).all()
+
+
+def test_attention_begins_to_fall_with_distance_at_each_heads_pace():
+    model = begun(rows(300, 48, rank=8))
+    attention = model.blocks[0].attention
+    positions = torch.arange(100)
+    table = rotary_table(positions, attention.head_dim, 1000.0, torch.zeros(100, dtype=torch.bool))
+    query, key = (
+        rotate(item.bias.detach().view(1, attention.num_heads, -1).expand(100, -1, -1), table)
+        for item in (attention.query, attention.key)
+    )
+    weights = torch.einsum("hk,thk->ht", query[0], key).div(attention.head_dim**0.5).softmax(dim=1)
+    assert (weights[:, 0] > weights[:, 1]).all()
+    assert (weights[:, 1] > weights[:, 5]).all()
+    assert (weights[:, 5] > weights[:, 40]).all()
+    assert weights[0, 0] > 2 * weights[-1, 0]
 
 
 def test_constant_vectors_do_not_break_it():
