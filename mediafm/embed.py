@@ -17,6 +17,7 @@ from mediafm.errors import LineageMismatchError, TrainingError
 from mediafm.model.export import combine_layers, layer_vectors
 from mediafm.model.mediafm import MediaFM
 from mediafm.train.checkpoint import Checkpoint
+from mediafm.train.threads import cpu_threads, threads_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,7 @@ class Embedder:
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
         self.checkpoint = checkpoint
+        self._device = device
         self._model: MediaFM = checkpoint.load_model(device)
 
     def embed(self, sequence: TitleSequence) -> ContextualVectors:
@@ -46,12 +48,13 @@ class Embedder:
             TrainingError: the network gave a number that is not finite.
         """
         _check_widths(sequence, self.checkpoint)
-        layers = layer_vectors(
-            self._model,
-            torch.from_numpy(sequence.fused.astype(np.float32)),
-            torch.from_numpy(np.array(sequence.is_present)),
-            None if sequence.metadata is None else torch.from_numpy(np.array(sequence.metadata, np.float32)),
-        )
+        with cpu_threads(threads_for(self.checkpoint.model, str(self._device))):
+            layers = layer_vectors(
+                self._model,
+                torch.from_numpy(sequence.fused.astype(np.float32)),
+                torch.from_numpy(np.array(sequence.is_present)),
+                None if sequence.metadata is None else torch.from_numpy(np.array(sequence.metadata, np.float32)),
+            )
         shots = combine_layers(layers, self.checkpoint.export_layers)
         title = torch.nn.functional.normalize(shots.mean(0), dim=0)
         if len(shots) != sequence.num_shots or not torch.isfinite(shots).all():

@@ -39,6 +39,7 @@ def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
     if mlflow_port:
         commands.append(_mlflow(config, host, mlflow_port))
         click.echo(f"MLflow:  http://{host}:{mlflow_port}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return _until_one_ends([subprocess.Popen(command, env=environment) for command in commands])
 
 

@@ -12,21 +12,26 @@ from mediafm.catalog.scan import scan_catalog
 from mediafm.catalog.title import Catalog, CatalogTitle, Problem
 from mediafm.errors import CatalogError
 from mediafm.steps.workspace import Workspace
+from mediafm.types import Json
 
 INPUTS = "inputs"
 
 
 def remember_inputs(workspace: Workspace, catalogs: Sequence[str], labels: Sequence[str] = ()) -> None:
-    """Adds catalogues and label files to those that the root knows; the configuration's own are always among them."""
-    value = {
-        "catalogs": list(dict.fromkeys([*known_catalogs(workspace), *map(_absolute, catalogs)])),
-        "labels": list(dict.fromkeys([*map(str, known_labels(workspace)), *map(_absolute, labels)])),
+    """Adds catalogues and label files to those that the root knows, the given ones first.
+
+    First, because of one id in two catalogues the first is taken: whoever copies a catalogue elsewhere and runs the
+    copy means the copy.
+    """
+    value: dict[str, Json] = {
+        "catalogs": list(dict.fromkeys([*map(_absolute, catalogs), *known_catalogs(workspace)])),
+        "labels": list(dict.fromkeys([*map(_absolute, labels), *map(str, known_labels(workspace))])),
     }
     workspace.pointers.ensure(INPUTS, value, "catalogues and label files given to a run")
 
 
 def known_catalogs(workspace: Workspace) -> list[str]:
-    """Every catalogue that this root was given, the first one first."""
+    """Every catalogue that this root was given, the last one first."""
     return _known(workspace, "catalogs", [workspace.config.catalog] if workspace.config.catalog else [])
 
 

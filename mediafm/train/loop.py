@@ -22,6 +22,7 @@ from mediafm.train.curves import CurvePoint
 from mediafm.train.evaluation import FUSED_VIEW
 from mediafm.train.report import finish
 from mediafm.train.skill import SkillMeter, corpus_means, fit_predictors
+from mediafm.train.threads import cpu_threads, threads_for
 from mediafm.train.trainer import Trainer, TrainState
 from mediafm.types import Json
 
@@ -68,11 +69,12 @@ def train(
     Raises:
         TrainingError: a number was not finite.
     """
-    run = _Run(manifest, corpus, config, device, progress, on_metrics)
-    run.stable_phase()
-    run.decay_phase()
-    run.trainer.restore(run.best_state)
-    checkpoint = finish(run.trainer, manifest, run.predictors, run.facts())
+    with cpu_threads(threads_for(config.model, device)):
+        run = _Run(manifest, corpus, config, device, progress, on_metrics)
+        run.stable_phase()
+        run.decay_phase()
+        run.trainer.restore(run.best_state)
+        checkpoint = finish(run.trainer, manifest, run.predictors, run.facts())
     return TrainResult(checkpoint, tuple(run.curves), dict(checkpoint.report), time.monotonic() - run.began)
 
 

@@ -42,14 +42,18 @@ def curves_png(curves: Sequence[CurvePoint], best_step: int, title: str) -> byte
 
 
 def _phases(curves: Sequence[CurvePoint]) -> list[list[CurvePoint]]:
-    """The stable points and the decay's, each in order: the decay starts again from the best state."""
-    return [run for phase in ("stable", "decay") if (run := [point for point in curves if point.phase == phase])]
+    """The stable points and the decay's, each in order: the decay starts from the stable phase's best point."""
+    stable = [point for point in curves if point.phase == "stable"]
+    decay = [point for point in curves if point.phase == "decay"]
+    if not decay:
+        return [stable]
+    return [stable, [min(stable, key=lambda point: point.validation_loss), *decay]]
 
 
 def _draw_losses(axes: Any, curves: Sequence[CurvePoint]) -> None:
     for name, colour, label in (("train_loss", "#999999", "train"), ("validation_loss", "#b03a48", "validation")):
         for run in _phases(curves):
-            is_decay = run[0].phase == "decay"
+            is_decay = run[-1].phase == "decay"
             axes.plot(
                 [point.step for point in run],
                 [getattr(point, name) for point in run],
@@ -65,7 +69,7 @@ def _draw_losses(axes: Any, curves: Sequence[CurvePoint]) -> None:
 def _draw_skills(axes: Any, curves: Sequence[CurvePoint]) -> None:
     axes.axhline(0.0, color="#333333", linewidth=0.8)
     for run in _phases(curves):
-        is_decay = run[0].phase == "decay"
+        is_decay = run[-1].phase == "decay"
         style = "--" if is_decay else "-"
         known = [point for point in run if point.validation_skill is not None]
         axes.plot(

@@ -53,7 +53,7 @@ class TrivialPredictors:
             "interpolation": np.where(
                 has_visible[:, None], _interpolated(left_m1W, right_m1W, left_gap, right_gap), title
             ),
-            "regression": np.einsum("mfw,f->mw", features, self.scalars.astype(np.float32)),
+            "regression": (self.scalars.astype(np.float32) @ _by_feature(features)).reshape(title.shape),
         }
 
 
@@ -68,8 +68,9 @@ def fit(windows: Iterable[tuple[Floats, Flags, Flags]], corpus_mean: Floats) -> 
     moment = np.zeros(_NUM_FEATURES)
     for rows_nW, is_visible, is_target in windows:
         features = features_of(rows_nW, is_visible, is_target, corpus_mean)
-        gram += np.einsum("mfw,mgw->fg", features, features, optimize=True)
-        moment += np.einsum("mfw,mw->f", features, rows_nW[is_target], optimize=True)
+        flat = _by_feature(features)
+        gram += flat @ flat.T
+        moment += flat @ rows_nW[is_target].ravel()
     gram += np.eye(_NUM_FEATURES) * (_RIDGE * max(float(np.trace(gram)) / _NUM_FEATURES, 1e-12))
     return TrivialPredictors(corpus_mean, np.asarray(np.linalg.solve(gram, moment), np.float64))
 
@@ -89,6 +90,11 @@ def features_of(rows_nW: Floats, is_visible: Flags, is_target: Flags, corpus_mea
     mean = unit_rows(rows_nW[visible].sum(axis=0, keepdims=True))[0] if len(visible) else corpus_mean
     features[:, -2], features[:, -1] = mean, corpus_mean
     return features
+
+
+def _by_feature(features: Floats) -> Floats:
+    """[m, 18, W] as [18, m * W]: one matrix product instead of m small ones."""
+    return np.ascontiguousarray(features.transpose(1, 0, 2)).reshape(_NUM_FEATURES, -1)
 
 
 def _gaps(is_visible: Flags, is_target: Flags) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

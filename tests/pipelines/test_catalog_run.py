@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from mediafm.progress import Silent
+from mediafm.store.pointers import Pointers
 from mediafm.store.store import Store
 from mediafm.store.views import connect
 from mediafm.types import TitleState
@@ -129,9 +130,13 @@ def test_too_little_data_ends_well_and_says_why(catalog: Path, run_catalog: RunC
     assert len(summary["titles"]["ok"]) == 1
 
 
-def test_a_title_that_left_the_catalogue_is_marked(root: Path, catalog: Path, run_catalog: RunCatalog) -> None:
-    finished = run_catalog(catalog)
-    config, gone = finished.config, finished.title_ids[0]
+def test_a_title_that_left_the_catalogue_is_marked(
+    root: Path, drawn_catalog: Path, catalog: Path, run_catalog: RunCatalog
+) -> None:
+    moved = run_catalog(catalog)
+    config, gone = moved.config, moved.title_ids[0]
+    (elsewhere,) = [one for one in Pointers(Store(root)).read("inputs").value["catalogs"] if one == str(drawn_catalog)]
+    Pointers(Store(root)).ensure("inputs", {"catalogs": [str(catalog)], "labels": []}, f"{elsewhere} is given up")
     for file in catalog.glob(f"{gone}.*"):
         file.unlink()
     with open_instance(config) as instance:

@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -135,16 +134,8 @@ def test_telemetry_is_off(registry):
     assert is_telemetry_disabled()
 
 
-def _set_up(state):
-    Registry.at(Path(state)).set_up()
-
-
 @pytest.mark.slow
 def test_racing_processes_make_one_database(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    racers = [context.Process(target=_set_up, args=(str(tmp_path),)) for _ in range(3)]
-    for racer in racers:
-        racer.start()
-    for racer in racers:
-        racer.join()
-    assert [racer.exitcode for racer in racers] == [0, 0, 0]
+    code = "import sys, pathlib; from mediafm.registry import Registry; Registry.at(pathlib.Path(sys.argv[1])).set_up()"
+    racers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+    assert [racer.wait(timeout=120) for racer in racers] == [0, 0, 0]
