@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.transitions import Joined, procedural
-from mediafm.shots.lite_features import FEATURE_NAMES, Floats, TransitionFeatures, frame_vector
+from mediafm.shots.lite_features import FEATURE_NAMES, Floats, TransitionFeatures
 from mediafm.shots.lite_network import CLIP
 from mediafm.shots.score import Transition
 
 OUTPUT = Path(__file__).resolve().parents[1] / "mediafm" / "shots" / "lite_network.json"
 NUM_HIDDEN = 24
+NUM_EPOCHS = 40
 SLOPE_WEIGHT = 0.5
 """Frames inside a transition but not in its middle third are no boundaries, yet near enough to count for less."""
 
@@ -30,7 +31,7 @@ LONG_BLACK_FRAMES = 10
 def features_of(frames: NDArray[np.uint8]) -> Floats:
     """One row a frame: float32 [N, F]."""
     features = TransitionFeatures()
-    rows = [features.push(frame_vector(frame)) for frame in frames]
+    rows = [features.push(frame) for frame in frames]
     return np.concatenate([*rows, features.flush()])
 
 
@@ -81,7 +82,7 @@ def fit(rows: Floats, targets: NDArray[np.float64], weights: NDArray[np.float64]
 
     centre, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-9
     model = MLPClassifier(
-        (NUM_HIDDEN,), alpha=0.1, max_iter=20, batch_size=512, learning_rate_init=3e-3, random_state=0
+        (NUM_HIDDEN,), alpha=0.1, max_iter=NUM_EPOCHS, batch_size=512, learning_rate_init=3e-3, random_state=1
     )
     model.fit(np.clip((rows - centre) / scale, -CLIP, CLIP), targets, sample_weight=weights)
     hidden, output = model.coefs_

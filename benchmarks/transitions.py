@@ -43,10 +43,12 @@ class Joined:
 
 @dataclass(frozen=True)
 class Place:
-    """A made-up place that takes return to: a ground to film, and how its light is."""
+    """A made-up place that takes return to: a ground to film, how its light is, and where the camera stands first."""
 
     ground: Frames
     gain: float
+    camera: NDArray[np.float64]
+    scale: float
 
 
 def procedural_place(rng: np.random.Generator, width_px: int, height_px: int) -> Place:
@@ -66,20 +68,23 @@ def procedural_place(rng: np.random.Generator, width_px: int, height_px: int) ->
             cv2.rectangle(ground, (x, y), (x + w, y + h), colour, -1)
         else:
             cv2.ellipse(ground, (x, y), (w // 2, h // 2), float(rng.uniform(0, 180)), 0, 360, colour, -1)
-    return Place(np.clip(ground, 0, 255).astype(np.uint8), float(rng.uniform(0.15, 1.1)))
+    camera = rng.uniform([0.8 * width_px, 0.8 * height_px], [2.2 * width_px, 2.2 * height_px])
+    gain, scale = float(rng.uniform(0.15, 1.1)), float(rng.uniform(0.5, 1.4))
+    return Place(np.clip(ground, 0, 255).astype(np.uint8), gain, camera, scale)
 
 
 def procedural_span(
     rng: np.random.Generator, num_frames: int, width_px: int, height_px: int, place: Place | None = None
 ) -> Frames:
-    """One take of a place (a new one if None): somewhere in it, a drifting camera, things that move, grain.
+    """One take of a place (a new one if None): another camera near the first, drifting; things that move; grain.
 
     One take in five is drawn "on twos": every frame stands twice, as in cartoons.
     """
     place = place or procedural_place(rng, width_px, height_px)
-    centre = rng.uniform([0.8 * width_px, 0.8 * height_px], [2.2 * width_px, 2.2 * height_px])
+    far = rng.choice([0.4, 1.0, 1.5])
+    centre = place.camera + rng.normal(0, far, 2) * [0.5 * width_px, 0.5 * height_px]
     speed = rng.normal(0, rng.choice([0.0, 0.1, 0.4, 1.5]), 2) * [1.0, 0.4]
-    zoom, first_scale = rng.normal(0, rng.choice([0.0, 0.002, 0.006])), rng.uniform(0.5, 1.4)
+    zoom, first_scale = rng.normal(0, rng.choice([0.0, 0.002, 0.006])), place.scale * np.exp(rng.normal(0, 0.6 * far))
     things = [_thing(rng, width_px, height_px) for _ in range(rng.integers(0, 5))]
     frames = np.empty((num_frames, height_px, width_px, 3), np.uint8)
     for t in range(num_frames):
@@ -144,8 +149,8 @@ def _logo(rng: np.random.Generator, frames: Frames, at: int) -> Frames:
     if rng.random() < 0.5:
         frames[:] = frames[0]
     until = at + int(rng.integers(10, 60))
-    for _ in range(rng.integers(1, 5)):
-        w, h = int(rng.integers(3, width // 4)), int(rng.integers(2, height // 5))
+    for _ in range(rng.integers(1, 4)):
+        w, h = int(rng.integers(3, width // 5)), int(rng.integers(2, height // 6))
         x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
         frames[at:until, y : y + h, x : x + w] = rng.choice([0, 255, int(rng.integers(0, 256))])
     return frames

@@ -13,6 +13,7 @@ A centre is the first frame of a new shot; its ends at scale h are the frames h 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Indexes = NDArray[np.intp]
 
+FRAME_PX = (64, 36)
+"""Width and height of the frames that are looked at; others are brought to this size."""
 GRID_PX = (16, 9)
 """Width and height of the grid of mean colours."""
 SCALES = (2, 4, 6, 9, 12)
@@ -34,6 +37,12 @@ WINDOW = 2 * REACH + BLOCK
 NOISE = 1e-4
 """Added to squared distances of colours in [0, 1] before a logarithm or a division: about the grain of a film."""
 
+FINE_NOISE = 3e-3
+"""The same for absolute differences."""
+
+STRUCTURE_FLOOR = 0.02
+"""Added to 1 - correlation before a logarithm."""
+
 _AT_SCALE = ("distance", "structure", "residual", "unevenness", "unrest_more", "unrest_less", "contrast", "light")
 FEATURE_NAMES: tuple[str, ...] = (
     "step",
@@ -42,6 +51,11 @@ FEATURE_NAMES: tuple[str, ...] = (
     "step_over_3",
     "step_over_5",
     "step_structure",
+    "fine_step",
+    "fine_beside_max",
+    "fine_beside_mean",
+    "fine_over_3",
+    "fine_over_5",
     "luma",
     "spread",
     *(f"{name}_{h}" for name in _AT_SCALE for h in SCALES),
@@ -50,6 +64,7 @@ FEATURE_NAMES: tuple[str, ...] = (
 
 step: squared distance of the centre and the frame before it; step_beside_*: of the three such pairs on each side;
 step_over_*: across 3 and 5 frames instead of 1, small where the picture returns, as after a flash.
+fine_*: the same of the frames' pixels instead of the grid, and of mean absolute differences instead of squared ones.
 structure: 1 - correlation of the ends, blind to light. residual: mean squared distance from the line between the ends;
 unevenness: mean squared error of the share against an even ramp; both relative to the distance of the ends.
 unrest: the change inside either side relative to that distance, the greater and the lesser one: large in a picture
@@ -77,8 +92,29 @@ def frame_vector(pixels: NDArray[np.uint8]) -> Floats:
     return np.asarray(grid * np.float32(1.0 / (255.0 * np.sqrt(grid.size))), np.float32)
 
 
+class _FineSteps:
+    """The mean absolute difference of each frame to the frames 1, 3 and 5 before it."""
+
+    LAGS = (1, 3, 5)
+
+    def __init__(self) -> None:
+        self._recent: deque[NDArray[np.uint8]] = deque(maxlen=max(self.LAGS))
+
+    def push(self, pixels: NDArray[np.uint8]) -> list[float]:
+        import cv2
+
+        if pixels.shape != (FRAME_PX[1], FRAME_PX[0], 3):
+            pixels = cv2.resize(pixels, FRAME_PX, interpolation=cv2.INTER_AREA)
+        if not self._recent:
+            self._recent.extend([pixels] * max(self.LAGS))
+        scale = 1.0 / (255.0 * pixels.size)
+        steps = [cv2.norm(pixels, self._recent[-lag], cv2.NORM_L1) * scale for lag in self.LAGS]
+        self._recent.append(pixels)
+        return steps
+
+
 class TransitionFeatures:
-    """Vectors of a title's frames in, one row of features for each frame out, in order.
+    """A title's frames in, one row of features for each frame out, in order.
 
     The row of frame c is told by the push of frame c + REACH + BLOCK - 1 at the latest. Before its first frame and
     after its last one the title stands still.
@@ -88,22 +124,25 @@ class TransitionFeatures:
         self._vectors = np.zeros((WINDOW, GRID_PX[0] * GRID_PX[1] * 3), np.float32)
         self._products = np.zeros((WINDOW, WINDOW), np.float32)
         self._means = np.zeros((WINDOW, 3), np.float32)
+        self._fine = np.zeros((WINDOW, len(_FineSteps.LAGS)), np.float32)
+        self._fine_steps = _FineSteps()
         self._places = _places()
-        self._last: Floats | None = None
+        self._last: NDArray[np.uint8] | None = None
         self._num_waiting = 0
         self._num_taken = 0
         self._num_pushed = 0
         self._num_told = 0
 
-    def push(self, vector: Floats) -> Floats:
-        """Takes the next frame's `frame_vector`; returns float32 [C, F]: the next C rows, often none."""
+    def push(self, pixels: NDArray[np.uint8]) -> Floats:
+        """Takes the next frame, uint8 [height, width, 3]; returns float32 [C, F]: the next C rows, often none."""
         if self._last is None:
+            vector = frame_vector(pixels)
             self._vectors[:] = vector
             self._products[:] = vector @ vector
             self._means[:] = _colour_means(vector[None])
-        self._last = vector
+        self._last = pixels
         self._num_pushed += 1
-        return self._take(vector)
+        return self._take(pixels)
 
     def flush(self) -> Floats:
         """The rows still due: float32 [C, F]."""
@@ -112,8 +151,10 @@ class TransitionFeatures:
             rows.append(self._take(self._last))
         return np.concatenate(rows)
 
-    def _take(self, vector: Floats) -> Floats:
-        self._vectors[WINDOW - BLOCK + self._num_waiting] = vector
+    def _take(self, pixels: NDArray[np.uint8]) -> Floats:
+        place = WINDOW - BLOCK + self._num_waiting
+        self._vectors[place] = frame_vector(pixels)
+        self._fine[place] = self._fine_steps.push(pixels)
         self._num_waiting += 1
         return self._tell() if self._num_waiting == BLOCK else _NO_ROWS
 
@@ -122,9 +163,9 @@ class TransitionFeatures:
         fresh = self._vectors[-BLOCK:] @ self._vectors.T
         self._products[-BLOCK:], self._products[:, -BLOCK:] = fresh, fresh.T
         self._means[-BLOCK:] = _colour_means(self._vectors[-BLOCK:])
-        rows = _rows(_Window.of(self._products, self._means), self._places)
-        self._vectors[:-BLOCK] = self._vectors[BLOCK:]
-        self._means[:-BLOCK] = self._means[BLOCK:]
+        rows = _rows(_Window.of(self._products, self._means, self._fine), self._places)
+        for kept in (self._vectors, self._means, self._fine):
+            kept[:-BLOCK] = kept[BLOCK:]
         self._products[:-BLOCK, :-BLOCK] = self._products[BLOCK:, BLOCK:]
         self._num_waiting = 0
         return self._due(rows)
@@ -168,19 +209,20 @@ def _colour_means(vectors: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """The frames of the window, by their inner products: all that features need to know of them."""
+    """The frames of the window, by their inner products and fine steps: all that features need to know of them."""
 
     products_WW: Floats
     norm_W: Floats
     mean_W3: Floats
     luma_W: Floats
     spread_W: Floats
+    fine_W3: Floats
 
     @staticmethod
-    def of(products_WW: Floats, mean_W3: Floats) -> _Window:
+    def of(products_WW: Floats, mean_W3: Floats, fine_W3: Floats) -> _Window:
         norm_W = products_WW.diagonal()
         variance_W = np.maximum(norm_W - (mean_W3 * mean_W3).mean(axis=1), 0.0)
-        return _Window(products_WW, norm_W, mean_W3, mean_W3.mean(axis=1), np.sqrt(variance_W))
+        return _Window(products_WW, norm_W, mean_W3, mean_W3.mean(axis=1), np.sqrt(variance_W), fine_W3)
 
     def distance(self, i: Indexes, j: Indexes) -> Floats:
         """Squared: the mean over the grid of the squared differences."""
@@ -191,7 +233,7 @@ class _Window:
         """log(1 - correlation) over the grid; each colour's mean is taken out."""
         covariance = self.products_WW[i, j] - (self.mean_W3[i] * self.mean_W3[j]).mean(axis=-1)
         unlike = np.maximum(1.0 - covariance / (self.spread_W[i] * self.spread_W[j] + NOISE), 0.0)
-        return np.asarray(np.log(unlike + 0.02), np.float32)
+        return np.asarray(np.log(unlike + STRUCTURE_FLOOR), np.float32)
 
 
 def _rows(window: _Window, places: _Places) -> Floats:
@@ -205,17 +247,20 @@ def _rows(window: _Window, places: _Places) -> Floats:
 
 
 def _steps(window: _Window, c: Indexes) -> Floats:
-    """Neighbouring frames: float32 [C, 8]."""
+    """Neighbouring frames: float32 [C, 13]."""
     frames = np.arange(WINDOW)
-    step_W = window.distance(frames[:-1], frames[1:])  # step_W[i]: of the frames i and i + 1
-    beside_C6 = step_W[c[:, None] - 1 + np.array([-3, -2, -1, 1, 2, 3])]
+    step_W = np.zeros(WINDOW, np.float32)
+    step_W[1:] = window.distance(frames[:-1], frames[1:])
+    fine_W = window.fine_W3[:, 0]
+    beside = c[:, None] + np.array([-3, -2, -1, 1, 2, 3])
+    coarse_C = [step_W[c], step_W[beside].max(axis=1), step_W[beside].mean(axis=1)]
+    coarse_C += [window.distance(c - 2, c + 1), window.distance(c - 3, c + 2)]
+    fine_C = [fine_W[c], fine_W[beside].max(axis=1), fine_W[beside].mean(axis=1)]
+    fine_C += [window.fine_W3[c + 1, 1], window.fine_W3[c + 2, 2]]
     columns_C = [
-        np.log(step_W[c - 1] + NOISE),
-        np.log(beside_C6.max(axis=1) + NOISE),
-        np.log(beside_C6.mean(axis=1) + NOISE),
-        np.log(window.distance(c - 2, c + 1) + NOISE),
-        np.log(window.distance(c - 3, c + 2) + NOISE),
+        *np.log(np.stack(coarse_C) + NOISE),
         window.structure(c - 1, c),
+        *np.log(np.stack(fine_C) + FINE_NOISE),
         window.luma_W[c],
         window.spread_W[c],
     ]

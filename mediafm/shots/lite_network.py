@@ -37,7 +37,7 @@ class LiteNetwork:
         """float32 [C] in (0, 1): how likely each centre is the middle of a transition."""
         standard = np.clip((rows_CF - self.centre_F) / self.scale_F, -CLIP, CLIP)
         hidden = np.maximum(standard @ self.weight_FU + self.bias_U, 0.0)
-        logit = np.clip(hidden @ self.output_U + self.output_bias, -30.0, 30.0)
+        logit = np.clip(hidden @ self.output_U + self.output_bias, -12.0, 12.0)
         return np.asarray(1.0 / (1.0 + np.exp(-logit)), np.float32)
 
 

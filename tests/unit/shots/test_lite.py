@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mediafm.config import DetectorChoice
-from mediafm.shots.lite import LiteSettings, PeakPicker, build
+from mediafm.shots.lite import build
+from mediafm.shots.lite_judge import LiteSettings, PeakPicker
+from mediafm.shots.score import Transition, score_cuts
 
 Take = Callable[..., Any]
 Run = Callable[..., list[int]]
@@ -132,6 +137,24 @@ def test_black_is_never_a_shot_of_its_own(take: Take, run_detector: Run) -> None
     black = np.zeros((60, 36, 64, 3), np.uint8)
     assert run_detector(build(LITE), np.concatenate([take(1, 50), black, take(2, 50)])) == [50]
     assert run_detector(build(LITE), np.concatenate([black, take(2, 50)])) == []
+
+
+def test_the_written_rule_cuts_even_where_the_network_would_not(take: Take, run_detector: Run) -> None:
+    frames = np.concatenate([take(1, 60), take(5, 60)])
+    unheard = {"threshold": 1.0}
+    assert run_detector(build(DetectorChoice(name="lite", settings=unheard)), frames) == [60]
+    assert run_detector(build(DetectorChoice(name="lite", settings={**unheard, "hard_step": 0.9})), frames) == []
+
+
+@pytest.mark.parametrize(("name", "goal"), [("hard_cuts", 0.98), ("mixed", 0.92), ("gradual", 0.80)])
+def test_real_boundaries(name: str, goal: float, shared_media: Path, run_detector: Run) -> None:
+    stored = json.loads((shared_media / "boundaries" / f"{name}.json").read_text())
+    truth = [Transition(each["start_frame"], each["end_frame"], each["kind"]) for each in stored["transitions"]]
+    with av.open(str(shared_media / "boundaries" / f"{name}.mp4")) as container:
+        frames = [
+            frame.reformat(64, 36, "bgr24", interpolation="AREA").to_ndarray() for frame in container.decode(video=0)
+        ]
+    assert score_cuts(run_detector(build(LITE), frames), truth).f1 >= goal
 
 
 PROBABILITIES = st.lists(st.sampled_from([0.0, 0.2, 0.5, 0.7, 0.9, 1.0]), max_size=60)
