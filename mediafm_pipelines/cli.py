@@ -90,8 +90,12 @@ def _execute(
     only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     from mediafm_pipelines.catalog_run import CatalogRun
+    from mediafm_pipelines.instance import foreign_home
     from mediafm_pipelines.summary import run_summary
 
+    foreign = foreign_home(config)
+    if foreign:
+        click.echo(f"DAGSTER_HOME is {foreign}; this run stands in {config.state_path / 'dagster'} instead.", err=True)
     with progress_bar(quiet=as_json) as bar:
         started = CatalogRun(config, bar, is_forced=is_forced, retries_quarantined=retries_quarantined)
         started.execute(catalog, labels, only)

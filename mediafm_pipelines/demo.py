@@ -11,7 +11,8 @@ from mediafm.config import Config
 from mediafm.progress import Progress
 
 NUM_SAMPLE_TITLES = 10
-SAMPLE_SEED = 0
+SAMPLE_SEED = 1
+"""The first seed whose ten titles the split by hash deals out as 7 to train on, 1 to validate, 2 to test."""
 MAX_TRAINING_STEPS = 400
 """Enough for the sample; a demo is not a training run, and its report says provisional."""
 
