@@ -66,6 +66,9 @@ def _one_run(
     failed = {event.step_key or "": _reason(event) for event in result.get_step_failure_events()}
     succeeded = {event.step_key for event in result.get_step_success_events()}
     skipped = tuple(asset for asset in assets if asset not in succeeded and asset not in failed)
+    if len(skipped) == len(assets):
+        reason = f"Dagster ran none of {', '.join(assets)}; the log of run {result.run_id} in `mediafm ui` says why"
+        return RunResult(result.run_id, {**failed, assets[0]: reason}, ())
     return RunResult(result.run_id, failed, skipped)
 
 

@@ -4,6 +4,7 @@ Belongs here: the one way from `StepReport` to `MaterializeResult` or `Failure`.
 """
 
 import base64
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -19,17 +20,30 @@ Metadata = dict[str, dg.MetadataValue | str | int | float | bool]
 
 
 def title_result(
-    context: dg.AssetExecutionContext, report: StepReport, data_version: str, metadata: Metadata | None = None
+    context: dg.AssetExecutionContext,
+    report: StepReport,
+    data_version: str,
+    metadata: Metadata | None = None,
+    by_title: Mapping[str, Metadata] | None = None,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The result of a step over titles; titles that failed end the step, after the others' success is on record.
+
+    Args:
+        metadata: of the whole step; copied into every partition's event, so small.
+        by_title: of single titles. In a run of a few titles it stands in the result, else on the title's own partition.
 
     Raises:
         dagster.Failure: titles failed. The others are materialised all the same.
     """
     everything: Metadata = {**_counts(report), **(metadata or {})}
+    own = by_title or {}
     _observe_left_out(context, report)
     failed = report.titles(TitleState.FAILED)
     if not failed:
+        if len(own) <= MAX_PICTURED_TITLES:
+            everything |= {f"{name}_{title}": value for title, each in own.items() for name, value in each.items()}
+        else:
+            _observe(context, own)
         return dg.MaterializeResult(data_version=dg.DataVersion(data_version), metadata=everything)
     for outcome in report.outcomes:
         if outcome.state is not TitleState.FAILED:
@@ -37,7 +51,12 @@ def title_result(
                 dg.AssetMaterialization(
                     context.asset_key,
                     partition=outcome.title_id,
-                    metadata={"state": str(outcome.state), "reason": outcome.reason},
+                    metadata={
+                        "state": str(outcome.state),
+                        "reason": outcome.reason,
+                        **{f"rows_{table}": count for table, count in outcome.rows.items()},
+                        **own.get(outcome.title_id, {}),
+                    },
                     tags={"dagster/data_version": data_version},
                 )
             )
@@ -51,15 +70,13 @@ def title_result(
 
 def _observe_left_out(context: dg.AssetExecutionContext, report: StepReport) -> None:
     """Each title without a value says why, on its own partition."""
-    for outcome in report.outcomes:
-        if outcome.state not in (TitleState.OK, TitleState.FAILED):
-            context.log_event(
-                dg.AssetObservation(
-                    context.asset_key,
-                    partition=outcome.title_id,
-                    metadata={"state": str(outcome.state), "reason": outcome.reason},
-                )
-            )
+    left_out = [each for each in report.outcomes if each.state not in (TitleState.OK, TitleState.FAILED)]
+    _observe(context, {each.title_id: {"state": str(each.state), "reason": each.reason} for each in left_out})
+
+
+def _observe(context: dg.AssetExecutionContext, by_title: Mapping[str, Metadata]) -> None:
+    for title_id, metadata in by_title.items():
+        context.log_event(dg.AssetObservation(context.asset_key, partition=title_id, metadata=metadata))
 
 
 def _counts(report: StepReport) -> Metadata:

@@ -18,7 +18,7 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
     from mediafm.steps.workspace import Workspace
 
     with Workspace.open(run.config) as work:
-        rows = [row for row in title_rows(work.store, run.title_ids) if row["title_id"] in set(run.title_ids)]
+        rows = title_rows(work.store, run.title_ids)
         sha256 = newest_checkpoint(work) or champion_sha256(work)
         checkpoint = checkpoint_summary(work, sha256) if sha256 else None
         reason = "" if checkpoint else plan_manifest(work).reason or "no checkpoint was trained"

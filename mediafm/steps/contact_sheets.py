@@ -16,9 +16,14 @@ from mediafm.types import TitleState
 FOLDER = "contact_sheets"
 
 
+def sheets_folder(workspace: Workspace) -> Path:
+    """Where the sheets of the root lie."""
+    return workspace.config.root_path / "cache" / FOLDER
+
+
 def draw_contact_sheets(workspace: Workspace, titles: Sequence[PresentTitle]) -> dict[str, Path]:
     """Title -> its sheet, drawn if it is not there yet; titles that were not cut are left out."""
-    folder = workspace.config.root_path / "cache" / FOLDER
+    folder = sheets_folder(workspace)
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
     for title in titles:

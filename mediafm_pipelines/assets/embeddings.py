@@ -85,7 +85,9 @@ def _run(context: dg.AssetExecutionContext, workspace: WorkspaceResource, step: 
 
     with workspace.open(context) as work:
         made = step(work)
-        report = run_step(work, made, work.titles(context.partition_keys))
-        table = coverage_markdown(work, made.asset, context.partition_keys)
+        titles = work.titles(context.partition_keys)
+        report = run_step(work, made, titles)
+        work.ledger.flush()
+        table = coverage_markdown(work, made.asset, titles)
         version = work.producer_ids[made.tables[0]]
     return title_result(context, report, version, {"coverage": dg.MetadataValue.md(table)})

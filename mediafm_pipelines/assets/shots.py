@@ -11,7 +11,6 @@ import dagster as dg
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.materialize import (
     MAX_OBSERVED_TITLES,
-    MAX_PICTURED_TITLES,
     Metadata,
     picture,
     title_result,
@@ -29,7 +28,7 @@ def shots_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     )
     def shots(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         from mediafm.lineage.fingerprint import fingerprint, short
-        from mediafm.steps.contact_sheets import draw_contact_sheets
+        from mediafm.steps.contact_sheets import draw_contact_sheets, sheets_folder
         from mediafm.steps.runner import run_step
         from mediafm.steps.shots import ShotsStep
 
@@ -38,18 +37,14 @@ def shots_assets(graph: Graph) -> list[dg.AssetsDefinition]:
             report = run_step(work, ShotsStep(work), titles)
             version = short(fingerprint([work.producer_ids[table] for table in ShotsStep.tables]))
             sheets = draw_contact_sheets(work, titles)
-        return title_result(context, report, version, _pictures(context, sheets))
+        folder = {"contact_sheets": dg.MetadataValue.path(sheets_folder(work))}
+        return title_result(context, report, version, folder, _pictures(sheets))
 
     return [shots]
 
 
-def _pictures(context: dg.AssetExecutionContext, sheets: Mapping[str, Path]) -> Metadata:
-    """Contact sheets: in the result of a run of a few titles, else each on its own partition, else their folder."""
+def _pictures(sheets: Mapping[str, Path]) -> dict[str, Metadata]:
+    """Each title's contact sheet; none in runs of so many titles that they would fill Dagster's database."""
     if len(sheets) > MAX_OBSERVED_TITLES:
-        return {"contact_sheets": dg.MetadataValue.path(next(iter(sheets.values())).parent)}
-    pictures = {title_id: picture(file.read_bytes(), f"shots of {title_id}") for title_id, file in sheets.items()}
-    if len(sheets) <= MAX_PICTURED_TITLES:
-        return {f"contact_sheet_{title_id}": sheet for title_id, sheet in pictures.items()}
-    for title_id, sheet in pictures.items():
-        context.log_event(dg.AssetObservation(context.asset_key, partition=title_id, metadata={"contact_sheet": sheet}))
-    return {"contact_sheets": dg.MetadataValue.path(next(iter(sheets.values())).parent)}
+        return {}
+    return {title: {"contact_sheet": picture(file.read_bytes(), f"shots of {title}")} for title, file in sheets.items()}
