@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from mediafm.config import Config
-from mediafm.errors import ConflictError
+from mediafm.errors import ConflictError, NotFoundError
 from mediafm.progress import Progress
 from mediafm_pipelines import tags
 from mediafm_pipelines.definitions import build_defs
@@ -58,10 +58,12 @@ class CatalogRun:
 
         Raises:
             CatalogError: there is no such catalogue.
+            NotFoundError: `only` names a title that no catalogue lists.
             ConfigError: the configuration cannot be used.
         """
         started = time.monotonic()
         listed = self._take_catalog(catalog, labels)
+        _check_listed(self.title_ids, only or ())
         with open_instance(self.config) as instance:
             self.orphans = fail_orphans(instance)
             register_titles(instance, [title.title_id for title in listed])
@@ -150,3 +152,13 @@ class CatalogRun:
         from mediafm.steps.workspace import Workspace
 
         return Workspace.open(self.config, is_forced=self.is_forced, retries_quarantined=self.retries_quarantined)
+
+
+def _check_listed(title_ids: Sequence[str], only: Sequence[str]) -> None:
+    unknown = [title_id for title_id in only if title_id not in title_ids]
+    if unknown:
+        raise NotFoundError(
+            f"no title {', '.join(map(repr, unknown))}",
+            rule="a catalogue of this root lists each title that is asked for",
+            remedy="`mediafm status` lists the titles.",
+        )

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from mediafm.cli.bars import progress_bar
-from mediafm.cli.main import EXIT_FAILED, VERBS, Verbs
+from mediafm.cli.exit_codes import EXIT_FAILED
+from mediafm.cli.main import VERBS, Verbs
 from mediafm.cli.options import configured, json_option
 from mediafm.cli.show import echo_json
 from mediafm.config import Config
@@ -44,6 +45,9 @@ def run(config: Config, catalog: str, labels: Sequence[str], is_forced: bool, as
 @json_option
 def retry(config: Config, title_ids: Sequence[str], as_json: bool) -> None:
     """Try titles again that were quarantined or failed."""
+    from mediafm.steps.existing import existing_store
+
+    existing_store(config)
     summary = _execute(config, None, (), as_json, retries_quarantined=True, only=title_ids or None)
     _finish(summary, as_json)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from mediafm.cli.exit_codes import EXIT_FAILED
 from mediafm.cli.options import configured, json_option
 from mediafm.cli.show import echo_json
 from mediafm.config import Config
@@ -23,9 +26,11 @@ def audit(config: Config, title_id: str | None, checkpoint: str | None, as_json:
     tree, complaints = audit_root(config, title_id=title_id, checkpoint=checkpoint)
     if as_json:
         echo_json({"tree": tree.as_json(), "complaints": complaints})
-        return
-    click.echo(tree.as_text())
-    for complaint in complaints:
-        click.echo(f"WRONG: {complaint}")
-    if title_id is not None and not complaints:
-        click.echo("Every file of this title was read again: bytes, headers and ledger agree.")
+    else:
+        click.echo(tree.as_text())
+        for complaint in complaints:
+            click.echo(f"WRONG: {complaint}")
+        if title_id is not None and not complaints:
+            click.echo("Every file of this title was read again: bytes, headers and ledger agree.")
+    if complaints:
+        sys.exit(EXIT_FAILED)

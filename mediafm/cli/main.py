@@ -1,7 +1,4 @@
-"""The group of verbs, and the one place where errors become exit codes.
-
-Exit codes: 0 all well (or titles quarantined), 2 wrong usage or nothing there, 3 some titles failed.
-"""
+"""The group of verbs, and the one place where errors become exit codes."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ from typing import Any
 import click
 
 from mediafm.cli.audit import audit
+from mediafm.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from mediafm.cli.sample import sample
 from mediafm.cli.search import search
 from mediafm.cli.sql import sql
 from mediafm.cli.status import status
-from mediafm.errors import ConfigError, MediaFMError, NotFoundError
+from mediafm.errors import CatalogError, ConfigError, MediaFMError, NotFoundError
 
-EXIT_USAGE = 2
-EXIT_FAILED = 3
+USAGE_ERRORS = (CatalogError, ConfigError, NotFoundError)
 
 
 class Verbs(click.Group):
@@ -33,7 +30,7 @@ class Verbs(click.Group):
             if "--json" in sys.argv:
                 click.echo(json.dumps({"error": error.as_dict()}))
             click.echo(f"mediafm: {error}", err=True)
-            ctx.exit(EXIT_USAGE if isinstance(error, ConfigError | NotFoundError) else EXIT_FAILED)
+            ctx.exit(EXIT_USAGE if isinstance(error, USAGE_ERRORS) else EXIT_FAILED)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -17,10 +17,10 @@ MAX_ROWS_SHOWN = 1000
 @json_option
 def sql(config: Config, query: str, as_json: bool) -> None:
     """One SELECT over the views `titles`, `shots`, `contextual_embeddings`, `ledger`, `current`, `title_status`, ..."""
+    from mediafm.steps.existing import existing_store
     from mediafm.store.select import execute_select
-    from mediafm.store.store import Store
 
-    found = execute_select(Store(config.root_path), query, None if as_json else MAX_ROWS_SHOWN + 1)
+    found = execute_select(existing_store(config), query, None if as_json else MAX_ROWS_SHOWN + 1)
     if as_json:
         echo_json({"columns": list(found.columns), "rows": [list(row) for row in found.rows]})
         return

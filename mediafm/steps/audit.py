@@ -6,7 +6,7 @@ from mediafm.config import Config
 from mediafm.errors import IntegrityError
 from mediafm.lineage.audit import audit_checkpoint, audit_title
 from mediafm.lineage.audit_tree import AuditNode
-from mediafm.steps.summary import existing_store
+from mediafm.steps.existing import existing_store
 from mediafm.store.verify import verify_title
 from mediafm.store.views import connect
 

@@ -10,7 +10,7 @@ import numpy as np
 from mediafm.config import Config
 from mediafm.errors import NotFoundError
 from mediafm.search import StoredVectors, nearest
-from mediafm.steps.summary import existing_store
+from mediafm.steps.existing import existing_store
 from mediafm.store.store import Store
 from mediafm.store.vectors import arrow_to_vectors
 from mediafm.store.views import connect

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mediafm.config import Config
-from mediafm.errors import NotFoundError
 from mediafm.steps.checkpoints import checkpoint_record, load_checkpoint
+from mediafm.steps.existing import existing_store
 from mediafm.steps.gate import skill_sentence
 from mediafm.steps.workspace import Workspace
 from mediafm.store.pointers import CHAMPION, SERVING, Pointers
@@ -19,21 +19,6 @@ _STATUS = """
 SELECT title_id, state, reason, step, num_shots, duration_seconds, video_coverage, audio_coverage, text_coverage
 FROM title_status ORDER BY title_id
 """
-
-
-def existing_store(config: Config) -> Store:
-    """The root's store.
-
-    Raises:
-        NotFoundError: nothing was ever written there.
-    """
-    if not config.root_path.is_dir():
-        raise NotFoundError(
-            f"there is no root at {config.root_path}",
-            rule="a root begins with a first run",
-            remedy="`mediafm run CATALOG` makes one; `--root` names another.",
-        )
-    return Store(config.root_path)
 
 
 def title_rows(store: Store, title_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
