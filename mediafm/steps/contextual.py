@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,25 @@ def embed_in_context(workspace: Workspace, title_ids: Sequence[str]) -> tuple[St
         return StepReport(ContextualStep.asset, tuple(waiting)), None
     titles = workspace.titles(title_ids, space_producers(workspace.store, sha256))
     step = ContextualStep(workspace, load_checkpoint(workspace, sha256))
-    return run_step(workspace, step, titles), sha256
+    report = run_step(workspace, step, titles)
+    reason = _missing_space_sentence(titles, sha256)
+    outcomes = [
+        replace(one, reason=f"{one.title_id} {one.reason}; {reason}") if one.state is TitleState.WAITING else one
+        for one in report.outcomes
+    ]
+    return StepReport(report.asset, tuple(outcomes)), sha256
+
+
+def _missing_space_sentence(titles: Sequence[PresentTitle], checkpoint_sha256: str) -> str:
+    """What makes the inputs that the checkpoint reads: its own space's, whatever is configured now."""
+    if not titles:
+        return ""
+    fused: Any = titles[0].chain.identity("fused_embeddings").producer
+    encoders = ", ".join(spec["name"] for spec in fused["space"]["encoders"].values())
+    return (
+        f"checkpoint {checkpoint_sha256[:16]} reads the vectors of {encoders}: "
+        "`mediafm run CATALOG --profile NAME`, with the profile of these encoders, makes them"
+    )
 
 
 def sequence_of(workspace: Workspace, title: PresentTitle) -> TitleSequence:

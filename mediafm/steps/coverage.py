@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mediafm.steps.history import StepHistory
+from mediafm.steps.present import PresentTitle
 from mediafm.steps.workspace import Workspace
-from mediafm.store.views import newest_rows
+from mediafm.types import TitleState
 
 MAX_ROWS = 20
 
 
-def coverage_markdown(workspace: Workspace, table: str, title_ids: Sequence[str]) -> str:
-    """A table of the titles' coverage in `table`; the first `MAX_ROWS`, and the whole."""
-    rows = newest_rows(workspace.store, table, title_ids)
+def coverage_markdown(workspace: Workspace, table: str, titles: Sequence[PresentTitle]) -> str:
+    """A table of the titles' coverage in their present values of `table`; the first `MAX_ROWS`, and the whole."""
+    history = StepHistory.of(workspace.store, [table], [title.title_id for title in titles])
+    found = [history.done(title.chain.identity(table)) for title in titles if title.state is TitleState.OK]
+    rows = [row for row in found if row is not None]
     lines = ["| title | shots | present | coverage |", "| --- | --- | --- | --- |"]
     total_shots = total_present = 0
     for position, row in enumerate(rows):

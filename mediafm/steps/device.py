@@ -14,6 +14,8 @@ def resolve_device(device: str, gpu_memory_fraction: float = 1.0) -> str:
     Raises:
         ConfigError: the device does not exist here.
     """
+    if device == "cpu":
+        return device
     import torch
 
     has_cuda = torch.cuda.is_available()

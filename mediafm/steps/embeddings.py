@@ -15,6 +15,7 @@ from mediafm.encoders.encoder import Encoder, ShotAudio, ShotFrames
 from mediafm.encoders.registry import create_encoder
 from mediafm.extract.reader import MediaReader
 from mediafm.lineage.fingerprint import Identity
+from mediafm.steps.device import resolve_device
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.rows import cue_texts_by_shot, decode_jpeg, frames_by_shot, spans_of
 from mediafm.steps.step import Made, TitleStep
@@ -163,7 +164,8 @@ def _encoder_of(workspace: Workspace, modality: Modality) -> Encoder[Any]:
         Modality.AUDIO: profile.audio,
         Modality.TEXT: profile.text,
     }
-    return create_encoder(modality, choices[modality], workspace.config.device)
+    device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
+    return create_encoder(modality, choices[modality], device)
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

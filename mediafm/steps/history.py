@@ -30,7 +30,7 @@ class StepHistory:
     _rows: dict[tuple[str, str, str], list[LedgerRecord]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: Store, tables: Sequence[str], title_ids: Sequence[str]) -> StepHistory:
+    def of(cls, store: Store, tables: Sequence[str], title_ids: Sequence[str] | None = None) -> StepHistory:
         history = cls(decoder_version())
         for record in records(store, tables, title_ids):
             history.add(record)
@@ -41,21 +41,26 @@ class StepHistory:
         self._rows.setdefault(key, []).append(record)
 
     def done(self, identity: Identity) -> LedgerRecord | None:
-        """The row that says the value is there, if the ledger has one."""
-        return next((row for row in self._of(identity) if row.state is TitleState.OK), None)
+        """The newest row that says the value is there, if the ledger has one."""
+        done = [row for row in self._of(identity) if row.state is TitleState.OK]
+        return max(done, key=lambda row: row.generation, default=None)
 
     def num_rows(self, identity: Identity) -> int:
         row = self.done(identity)
         return row.num_rows if row else 0
 
     def quarantine(self, identities: Iterable[Identity]) -> str:
-        """Why one of these values cannot be made, if that was found with the same inputs, step and decoder; else ""."""
+        """Why one of these values cannot be made, if that was found with the same inputs, step and decoder; else "".
+
+        The newest row decides: a value that was made or failed since a retry is no longer quarantined.
+        """
         for identity in identities:
-            for row in self._of(identity):
-                same_step = row.step_version == TABLES[identity.table].step_version
-                same_decoder = row.details.get("decoder_version") == self.decoder_version
-                if row.state is TitleState.QUARANTINED and same_step and same_decoder:
-                    return row.reason
+            row = max(self._of(identity), key=lambda row: row.generation, default=None)
+            if row is None or row.state is not TitleState.QUARANTINED:
+                continue
+            same_step = row.step_version == TABLES[identity.table].step_version
+            if same_step and row.details.get("decoder_version") == self.decoder_version:
+                return row.reason
         return ""
 
     def next_generation(self, identity: Identity) -> int:

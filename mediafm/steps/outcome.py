@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mediafm.types import TitleState
+
+MAX_TRACE_CHARACTERS = 4000
+"""Of a fault of ours, as the ledger keeps it: its end, which names the line."""
+
+
+def format_trace(error: BaseException) -> str:
+    """The end of the error's traceback, for the ledger's details."""
+    return "".join(traceback.format_exception(error))[-MAX_TRACE_CHARACTERS:]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,6 @@ from mediafm.steps.workspace import Workspace
 
 def ingest(workspace: Workspace, titles: Sequence[CatalogTitle]) -> list[StepReport]:
     """Titles to fused vectors; a report for each step, in order."""
-    workspace.point_producers()
     reports = [take_in(workspace, titles)]
     ids = [title.title_id for title in titles]
     steps: list[TitleStep] = [

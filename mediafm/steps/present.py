@@ -21,6 +21,7 @@ class PresentTitle:
     generation: raised with each change of the record.
     source: where its bytes were when they were read: `path`, `size_bytes`, `modified_ns`, `sidecars`, `signature`.
     group_id: its series, else its own id.
+    object_key, sha256: the stored row of `titles`; empty unless the state is `ok`.
     chain: the identities of all its values; usable only if the state is `ok`.
     """
 
@@ -34,6 +35,7 @@ class PresentTitle:
     group_id: str
     fingerprint: str
     object_key: str
+    sha256: str
     chain: TitleChain
 
     @property
@@ -60,5 +62,6 @@ class PresentTitle:
             group_id=str(record.details.get("group_id", record.title_id)),
             fingerprint=record.fingerprint,
             object_key=record.object_key,
+            sha256=record.sha256,
             chain=TitleChain(record.title_id, record.facets, producers),
         )

@@ -45,7 +45,9 @@ def needs_training(workspace: Workspace) -> bool:
 
 
 def was_decided(workspace: Workspace, checkpoint_sha256: str) -> bool:
-    """Whether the gate has spoken about a checkpoint."""
+    """Whether the gate has spoken about a checkpoint: in the ledger, or by the pointer if a kill came in between."""
+    if checkpoint_sha256 == champion_sha256(workspace):
+        return True
     return any(row.fingerprint == checkpoint_sha256 for row in records(workspace.store, ["decisions"]))
 
 
@@ -93,7 +95,8 @@ def needs_serving(workspace: Workspace) -> bool:
         return False
     if workspace.is_forced or serving_sha256(workspace) != champion:
         return True
-    return not is_served_measured(workspace, champion, list(embedded_titles(workspace, champion)[0]))
+    title_ids = list(embedded_titles(workspace, champion)[0])
+    return bool(title_ids) and not is_served_measured(workspace, champion, title_ids)
 
 
 def evaluate_serving(workspace: Workspace) -> Evaluated | None:
@@ -102,6 +105,8 @@ def evaluate_serving(workspace: Workspace) -> Evaluated | None:
     if sha256 is None:
         return None
     title_ids = list(embedded_titles(workspace, sha256)[0])
+    if not title_ids:
+        return None
     evaluation, pictures = evaluate_served(workspace, sha256, title_ids)
     titles = workspace.titles(title_ids, space_producers(workspace.store, sha256))
     source = stored_features(workspace, titles, "contextual_embeddings")

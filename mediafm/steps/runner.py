@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mediafm.errors import MediaFMError, TransientError, UnusableMediaError
+from mediafm.errors import IntegrityError, MediaFMError, TransientError, UnusableMediaError
 from mediafm.lineage.fingerprint import Identity
 from mediafm.lineage.records import LedgerRecord
 from mediafm.lineage.tables import TABLES
 from mediafm.steps.history import StepHistory
-from mediafm.steps.outcome import StepReport, TitleOutcome
+from mediafm.steps.outcome import StepReport, TitleOutcome, format_trace
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.step import Made, TitleStep
 from mediafm.steps.workspace import Workspace
@@ -33,7 +32,10 @@ def run_step(
     workspace: Workspace, step: TitleStep, titles: Sequence[PresentTitle], retries: RetrySettings = RetrySettings()
 ) -> StepReport:
     """Does `step` for each of `titles` that lacks its values; every title gets an outcome, whatever others do."""
-    history = StepHistory.of(workspace.store, step.tables, [title.title_id for title in titles])
+    workspace.point_producers()
+    parents = {parent for table in step.tables for parent in TABLES[table].parents}
+    tables = sorted({*step.tables, *parents})
+    history = StepHistory.of(workspace.store, tables, [title.title_id for title in titles])
     todo, outcomes = _sort_out(workspace, step, titles, history)
     if todo:
         workspace.progress.begin(step.asset, len(todo))
@@ -60,8 +62,11 @@ def _sort_out(
             )
             continue
         identities = [title.chain.identity(table) for table in step.tables]
+        if workspace.is_forced:
+            for one in identities:
+                _discard_damaged(workspace, one, history)
         missing = [one for one in identities if workspace.is_forced or not workspace.store.has(one)]
-        _index_found(workspace, title, [one for one in identities if one not in missing], history)
+        missing += _index_found(workspace, title, [one for one in identities if one not in missing], history)
         quarantine = None if workspace.retries_quarantined else history.quarantine(missing)
         if not missing:
             rows = {one.table: history.num_rows(one) for one in identities}
@@ -85,15 +90,43 @@ def _lacking_inputs(
     return sorted(parent for parent in parents if not workspace.store.has(title.chain.identity(parent)))
 
 
-def _index_found(workspace: Workspace, title: PresentTitle, found: Sequence[Identity], history: StepHistory) -> None:
-    """Writes the ledger row of a file that a killed run left without one: the ledger is an index of the files."""
+def _index_found(
+    workspace: Workspace, title: PresentTitle, found: Sequence[Identity], history: StepHistory
+) -> list[Identity]:
+    """Writes the ledger row of a file that a killed run left without one: the ledger is an index of the files.
+
+    Returns:
+        Values that nothing is known of and that cannot be read: they are removed, and made again.
+    """
+    unreadable = []
     for identity in found:
         if history.done(identity) is None:
             stored = workspace.store.describe(workspace.store.key(identity))
             is_large = identity.table in LARGE_TABLES
-            facts = {} if is_large else facts_of(identity.table, workspace.store.read(identity))
-            record = _record(workspace, title, Made(identity, stored, facts), 0.0)
+            try:
+                facts = {} if is_large else facts_of(identity.table, workspace.store.read(identity))
+            except IntegrityError:
+                workspace.store.discard(stored.key)
+                unreadable.append(identity)
+                continue
+            record = _record(workspace, title, Made(identity, stored, facts), 0.0, history)
             history.add(workspace.ledger.add(record))
+    return unreadable
+
+
+def _discard_damaged(workspace: Workspace, identity: Identity, history: StepHistory) -> str:
+    row = history.done(identity)
+    return workspace.discard_if_damaged(row.object_key, row.sha256) if row else ""
+
+
+def _damaged_inputs(
+    workspace: Workspace, step: TitleStep, title: PresentTitle, missing: Sequence[Identity], history: StepHistory
+) -> list[str]:
+    """What is wrong with the stored values that the step would read; they are removed, and made again by a next run."""
+    parents = {parent for one in missing for parent in TABLES[one.table].parents} - {one.table for one in missing}
+    found = [_discard_damaged(workspace, title.chain.identity(parent), history) for parent in sorted(parents)]
+    found.append(workspace.discard_if_damaged(title.object_key, title.sha256))
+    return [sentence for sentence in found if sentence]
 
 
 def _one_title(
@@ -106,18 +139,20 @@ def _one_title(
 ) -> TitleOutcome:
     started = time.monotonic()
     try:
+        if damaged := _damaged_inputs(workspace, step, title, missing, history):
+            reason = f"{title.title_id}: {'; '.join(damaged)}. Run again: it is made anew."
+            return _set_aside(workspace, title, missing, history, TitleState.FAILED, reason)
         made = _with_retries(step, title, missing, retries)
     except UnusableMediaError as error:
         return _set_aside(workspace, title, missing, history, TitleState.QUARANTINED, str(error))
     except MediaFMError as error:
         return _set_aside(workspace, title, missing, history, TitleState.FAILED, str(error))
     except Exception as error:  # noqa: BLE001 - the one place where a fault of ours becomes one title's failure
-        trace = "".join(traceback.format_exception(error))[-4000:]
         reason = f"{title.title_id}: {type(error).__name__}: {error}; this is a fault of the program"
-        return _set_aside(workspace, title, missing, history, TitleState.FAILED, reason, trace)
+        return _set_aside(workspace, title, missing, history, TitleState.FAILED, reason, format_trace(error))
     seconds = time.monotonic() - started
     for one in made:
-        workspace.ledger.add(_record(workspace, title, one, seconds / len(made)))
+        workspace.ledger.add(_record(workspace, title, one, seconds / len(made), history))
     return TitleOutcome(
         title_id=title.title_id,
         state=TitleState.OK,
@@ -172,7 +207,9 @@ def _set_aside(
     return TitleOutcome(title_id=title.title_id, state=state, reason=reason)
 
 
-def _record(workspace: Workspace, title: PresentTitle, made: Made, seconds: float) -> LedgerRecord:
+def _record(
+    workspace: Workspace, title: PresentTitle, made: Made, seconds: float, history: StepHistory
+) -> LedgerRecord:
     checkpoint = str(made.identity.producer.get("checkpoint", ""))
     return LedgerRecord.of(
         made.identity,
@@ -180,6 +217,7 @@ def _record(workspace: Workspace, title: PresentTitle, made: Made, seconds: floa
         sha256=made.stored.sha256,
         size_bytes=made.stored.size_bytes,
         num_rows=made.stored.num_rows,
+        generation=history.next_generation(made.identity),
         step_version=TABLES[made.identity.table].step_version,
         seconds=seconds,
         checkpoint_sha256=checkpoint,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from mediafm.lineage.fingerprint import Identity, fingerprint
 from mediafm.lineage.records import LedgerRecord
-from mediafm.steps.contextual import champion_sha256, space_producers
+from mediafm.steps.contextual import ContextualStep, champion_sha256, space_producers
+from mediafm.steps.history import StepHistory
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.producers import Producer
 from mediafm.steps.workspace import Workspace
@@ -23,6 +24,7 @@ class ServedManifest:
     checkpoint_sha256: what serves after this; None before the first champion.
     served: title -> fingerprint of its contextual vectors.
     missing: titles that the champion has yet to embed; while another checkpoint serves one of them, that one stays.
+        A title without fused vectors in the champion's space is one of them as long as it is served.
     was_moved: whether the pointer moved.
     """
 
@@ -43,21 +45,22 @@ def serving_sha256(workspace: Workspace) -> str | None:
 
 
 def embedded_titles(workspace: Workspace, checkpoint_sha256: str) -> tuple[dict[str, str], list[str]]:
-    """Of the present titles that have fused vectors: those that the checkpoint embedded, and those it has yet to."""
+    """Of the present titles that have fused vectors: those that the checkpoint embedded, and those it has yet to.
+
+    Those that it can never embed (no shot has a vector: quarantined) are neither. A value counts if the ledger has it
+    and its file is there.
+    """
     titles = workspace.all_titles(space_producers(workspace.store, checkpoint_sha256))
-    done = {
-        (row.table, row.title_id, row.fingerprint)
-        for row in records(workspace.store, ["fused_embeddings", "contextual_embeddings"])
-        if row.state is TitleState.OK
-    }
+    history = StepHistory.of(workspace.store, ["fused_embeddings", *ContextualStep.tables])
     served: dict[str, str] = {}
     missing: list[str] = []
     for title in titles:
-        if title.state is not TitleState.OK or not _is_done(title, "fused_embeddings", done):
+        if title.state is not TitleState.OK or not _is_done(workspace, history, title, ["fused_embeddings"]):
             continue
-        if _is_done(title, "contextual_embeddings", done):
-            served[title.title_id] = title.chain.identity("contextual_embeddings").fingerprint
-        else:
+        identities = [title.chain.identity(table) for table in ContextualStep.tables]
+        if _is_done(workspace, history, title, ContextualStep.tables):
+            served[title.title_id] = identities[0].fingerprint
+        elif workspace.retries_quarantined or not history.quarantine(identities):
             missing.append(title.title_id)
     return served, missing
 
@@ -77,8 +80,10 @@ def serve(workspace: Workspace) -> ServedManifest:
     if present == champion:
         return _recorded(workspace, champion, served, missing, was_moved=False)
     held = embedded_titles(workspace, present)[0] if present else {}
-    if not served or set(held) & set(missing):
-        return ServedManifest(checkpoint_sha256=present, served=held, missing=tuple(missing), was_moved=False)
+    lost = set(held) - set(served)
+    if not served or lost:
+        waiting = tuple(sorted(lost | set(missing)))
+        return ServedManifest(checkpoint_sha256=present, served=held, missing=waiting, was_moved=False)
     value: dict[str, Json] = {
         "checkpoint_sha256": champion,
         "producers": _producer_ids(space_producers(workspace.store, champion)),
@@ -107,8 +112,9 @@ def _recorded(
     return manifest
 
 
-def _is_done(title: PresentTitle, table: str, done: set[tuple[str, str, str]]) -> bool:
-    return (table, title.title_id, title.chain.identity(table).fingerprint) in done
+def _is_done(workspace: Workspace, history: StepHistory, title: PresentTitle, tables: Sequence[str]) -> bool:
+    identities = [title.chain.identity(table) for table in tables]
+    return all(history.done(one) is not None and workspace.store.has(one) for one in identities)
 
 
 def _producer_ids(producers: Mapping[str, Producer]) -> dict[str, Json]:

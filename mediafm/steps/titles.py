@@ -22,7 +22,7 @@ from mediafm.lineage.records import FIRST_GENERATION, LedgerRecord
 from mediafm.lineage.tables import TABLES
 from mediafm.media.info import MediaInfo
 from mediafm.steps.history import decoder_version
-from mediafm.steps.outcome import StepReport, TitleOutcome
+from mediafm.steps.outcome import StepReport, TitleOutcome, format_trace
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
@@ -47,6 +47,8 @@ def is_unchanged(workspace: Workspace, title: CatalogTitle, present: PresentTitl
         return False
     if present.state not in (TitleState.OK, TitleState.QUARANTINED):
         return False
+    if present.state is TitleState.OK and not workspace.store.files.exists(present.object_key):
+        return False
     return present.source.get("signature") == signature(title)
 
 
@@ -57,6 +59,7 @@ def take_in(workspace: Workspace, titles: Sequence[CatalogTitle], vanished: Sequ
         titles: as the catalogue lists them now.
         vanished: ids that were asked for and that no catalogue lists any more.
     """
+    workspace.point_producers()
     present = {title.title_id: title for title in workspace.titles([*(one.title_id for one in titles), *vanished])}
     outcomes = {title_id: _record_vanished(workspace, present.get(title_id), title_id) for title_id in vanished}
     todo = []
@@ -111,6 +114,11 @@ def _take_in_one(
     except OSError as error:
         reason = f"{title.title_id}: {error}; the file could not be read. Check that it is there and readable."
         return _set_aside(workspace, title, generation, TitleState.FAILED, reason)
+    except Exception as error:  # noqa: BLE001 - as in the runner: a fault of ours is one title's failure
+        reason = f"{title.title_id}: {type(error).__name__}: {error}; this is a fault of the program"
+        return _set_aside(workspace, title, generation, TitleState.FAILED, reason, format_trace(error))
+    if before is not None and before.object_key:
+        workspace.discard_if_damaged(before.object_key, before.sha256)
     identity = Identity(
         table="titles",
         title_id=title.title_id,
@@ -182,7 +190,7 @@ def _details(title: CatalogTitle) -> dict[str, Json]:
 
 
 def _set_aside(
-    workspace: Workspace, title: CatalogTitle, generation: int, state: TitleState, reason: str
+    workspace: Workspace, title: CatalogTitle, generation: int, state: TitleState, reason: str, trace: str = ""
 ) -> TitleOutcome:
     workspace.ledger.add(
         LedgerRecord(
@@ -195,7 +203,7 @@ def _set_aside(
             step_version=TABLES["titles"].step_version,
             media_sha256=_sha256_or_nothing(Path(title.uri)),
             is_forced=workspace.is_forced,
-            details=_details(title),
+            details={**_details(title), "trace": trace},
         )
     )
     return TitleOutcome(title_id=title.title_id, state=state, reason=reason, was_made=True)

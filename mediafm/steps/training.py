@@ -121,7 +121,8 @@ def manifest_titles(workspace: Workspace) -> list[ManifestTitle]:
                 done.get((table, title.title_id, title.chain.identity(table).fingerprint))
                 for table in ("fused_embeddings", "metadata_embeddings")
             ]
-            if rows[0] is not None and rows[1] is not None:
+            are_there = not title.missing(workspace.store, ("fused_embeddings", "metadata_embeddings"))
+            if rows[0] is not None and rows[1] is not None and are_there:
                 found.append(_manifest_title(title, rows[0], rows[1]))
     return found
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from mediafm.config import Config, Profile, load_profile
+from mediafm.errors import IntegrityError
 from mediafm.fusion import Space
 from mediafm.lineage.fingerprint import Identity
 from mediafm.lineage.records import RunInfo
@@ -117,9 +118,25 @@ class Workspace:
         rows = newest_rows(self.store, "titles")
         return [PresentTitle.of_record(row, producers or self.producers) for row in rows]
 
+    def discard_if_damaged(self, key: str, sha256: str) -> str:
+        """Removes a stored value that is not what the ledger says, so that it is made again.
+
+        Returns:
+            What was found, one sentence; "" if the value is as recorded, or is not there at all.
+        """
+        if not self.store.files.exists(key):
+            return ""
+        try:
+            self.store.verify_bytes(key, sha256)
+        except IntegrityError as error:
+            self.store.discard(key)
+            return f"{key}: {error.seen}; {error.rule}; the damaged file was removed"
+        return ""
+
     def title_row(self, title: PresentTitle) -> dict[str, Any]:
         """The stored row of `titles`: probed media and metadata."""
-        row: dict[str, Any] = self.store.read(title.object_key).to_pylist()[0]
+        table = self.store.read(title.object_key, expected_sha256=title.sha256)
+        row: dict[str, Any] = table.to_pylist()[0]
         return row
 
     def media_info(self, title: PresentTitle) -> MediaInfo:

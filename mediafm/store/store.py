@@ -130,7 +130,8 @@ class Store:
         path = self.verify_bytes(key, expected_sha256, expected_size_bytes)
         file = open_parquet(path, key)
         _check_header(header_text(file), value, key)
-        return in_memory(file.read(columns=None if columns is None else list(columns)))
+        with _readable(key):
+            return in_memory(file.read(columns=None if columns is None else list(columns)))
 
     def read_batches(self, value: Identity | str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """A value's rows, one row group at a time: for pictures of long titles. Header verified as in `read`."""
@@ -138,7 +139,9 @@ class Store:
         file = open_parquet(self.files.local_path(key), key)
         _check_header(header_text(file), value, key)
         for index in range(file.num_row_groups):
-            yield in_memory(file.read_row_group(index, columns=None if columns is None else list(columns)))
+            with _readable(key):
+                rows = in_memory(file.read_row_group(index, columns=None if columns is None else list(columns)))
+            yield rows
 
     def header(self, key: str) -> dict[str, Json]:
         """What the value under `key` was made from. Raises `NotFoundError`, `IntegrityError`."""
@@ -223,6 +226,15 @@ def _finished(writer: ValueWriter) -> StoredObject:
     if writer.stored is None:
         raise StoreError("the value was not published", rule="a writer's context ends before its result is read")
     return writer.stored
+
+
+@contextmanager
+def _readable(key: str) -> Iterator[None]:
+    """A fault of Parquet inside a file whose footer is whole means that its pages were changed."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(key, f"rows that cannot be read ({error})", "a stored value can be read whole") from error
 
 
 def _check_header(text: str, value: Identity | str, key: str) -> None:
