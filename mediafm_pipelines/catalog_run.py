@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -62,7 +63,7 @@ class CatalogRun:
             ConfigError: the configuration cannot be used.
         """
         started = time.monotonic()
-        listed = self._take_catalog(catalog, labels)
+        listed = self.take_catalog(catalog, labels)
         _check_listed(self.title_ids, only or ())
         with open_instance(self.config) as instance:
             self.orphans = fail_orphans(instance)
@@ -74,16 +75,20 @@ class CatalogRun:
         self._merge_ledger()
         self.wall_seconds = time.monotonic() - started
 
-    def _take_catalog(self, catalog: str | None, labels: Sequence[str]) -> list[Any]:
+    def take_catalog(self, catalog: str | None, labels: Sequence[str] = ()) -> list[Any]:
+        """What the catalogue lists; the root remembers it. Fills in `title_ids` and `problems`."""
         from mediafm.catalog.scan import scan_catalog
-        from mediafm.steps.catalogs import remember_inputs, scan_known
+        from mediafm.probes.label_files import label_paths
+        from mediafm.steps.catalogs import remember_inputs, scan_known, usable_labels
 
+        label_paths([Path(item).expanduser() for item in labels])  # what was just given must be there
         with self._open() as work:
             found = scan_catalog(catalog, self.config.limits) if catalog else scan_known(work)
             remember_inputs(work, [catalog] if catalog else [], labels)
             work.point_producers()
+            problems = [*found.problems, *usable_labels(work)[1]]
         self.title_ids = [title.title_id for title in found.titles]
-        self.problems = [str(problem) for problem in found.problems]
+        self.problems = [str(problem) for problem in problems]
         return list(found.titles)
 
     def _ingest(
@@ -115,8 +120,10 @@ class CatalogRun:
 
         with self._open() as work:
             champion = champion_sha256(work)
-            missing = embedded_titles(work, champion)[1] if champion else []
-        for titles in self._ranges(instance, missing):
+            done, missing = embedded_titles(work, champion) if champion else ({}, [])
+        wanted = [*missing, *(title_id for title_id in done if self.is_forced and title_id in self.title_ids)]
+        register_titles(instance, wanted)
+        for titles in self._ranges(instance, wanted):
             self._run(definitions, instance, REEMBED, titles)
         with self._open() as work:
             needed = needs_serving(work)

@@ -100,7 +100,7 @@ def test_a_title_that_fails_is_failed_alone(catalog: Path, tmp_path: Path) -> No
     config = config_of(tmp_path / "root")
     with open_instance(config) as instance:
         started = CatalogRun(config, Silent())
-        listed = started._take_catalog(str(catalog), ())
+        listed = started.take_catalog(str(catalog))
         ids = [title.title_id for title in listed]
         instance.add_dynamic_partitions("titles", ids)
         definitions = build_defs(config)
