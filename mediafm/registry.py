@@ -186,6 +186,7 @@ class Registry:
         """The client and the experiment's id; the first call makes what is missing, under a lock between processes."""
         if self._ready is None:
             with _refusals(self.tracking_uri), _lock(self.tracking_uri), _quiet():
+                _make_database(self.tracking_uri)
                 client = _mlflow().MlflowClient(self.tracking_uri, self.tracking_uri)
                 found = client.get_experiment_by_name(self.experiment)
                 experiment_id = (
@@ -332,6 +333,18 @@ def _lock(tracking_uri: str) -> Iterator[None]:
     with database.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _make_database(tracking_uri: str) -> None:
+    """Makes an absent SQLite database beside its place and moves it there: MLflow cannot mend one that is half made."""
+    database = Path(tracking_uri.removeprefix("sqlite:///"))
+    if not tracking_uri.startswith("sqlite:///") or database.exists():
+        return
+    beside = database.with_suffix(".making")
+    beside.unlink(missing_ok=True)
+    beside.with_name(f"{beside.name}-journal").unlink(missing_ok=True)
+    _mlflow().MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}").search_experiments(max_results=1)
+    beside.rename(database)
 
 
 @contextmanager

@@ -41,6 +41,7 @@ MORE_MOMENTS = {
     "the manifest": "store/manifests/*/*",
     "the weights": "store/checkpoints/*/*",
     "the whole checkpoint": "store/checkpoints/*/folder.json",
+    "a half-made MLflow database": "state/mlflow.making",
     "MLflow's database": "state/mlflow.db",
     "the checkpoint's row": "ledger/mediafm_checkpoint/*.parquet",
     "the champion": "ledger/champion/*.parquet",

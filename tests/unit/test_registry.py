@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,18 @@ def test_racing_processes_make_one_database(tmp_path):
     code = "import sys, pathlib; from mediafm.registry import Registry; Registry.at(pathlib.Path(sys.argv[1])).set_up()"
     racers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
     assert [racer.wait(timeout=120) for racer in racers] == [0, 0, 0]
+
+
+@pytest.mark.slow
+def test_a_process_killed_while_it_makes_the_database_does_not_block_the_next(tmp_path):
+    """MLflow makes tables one by one and stumbles over those that are there: it must never see a half-made file."""
+    code = "import sys, pathlib; from mediafm.registry import Registry; Registry.at(pathlib.Path(sys.argv[1])).set_up()"
+    killed = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    while not any(file.stat().st_size > 100_000 for file in tmp_path.glob("mlflow*")):
+        assert killed.poll() is None
+        time.sleep(0.002)
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert sorted(file.name for file in tmp_path.glob("mlflow.*")) == ["mlflow.db", "mlflow.lock"]
