@@ -151,8 +151,9 @@ def _one_title(
         reason = f"{title.title_id}: {type(error).__name__}: {error}; this is a fault of the program"
         return _set_aside(workspace, title, missing, history, TitleState.FAILED, reason, format_trace(error))
     seconds = time.monotonic() - started
-    for one in made:
-        workspace.ledger.add(_record(workspace, title, one, seconds / len(made), history))
+    new = [one for one in made if one.identity in missing]
+    for one in new:
+        workspace.ledger.add(_record(workspace, title, one, seconds / len(new), history))
     return TitleOutcome(
         title_id=title.title_id,
         state=TitleState.OK,
