@@ -11,6 +11,7 @@ from pathlib import Path
 from mediafm.catalog.scan import scan_catalog
 from mediafm.catalog.title import Catalog, CatalogTitle, Problem
 from mediafm.errors import CatalogError
+from mediafm.probes.label_files import label_paths, raw_rows
 from mediafm.steps.workspace import Workspace
 from mediafm.types import Json
 
@@ -38,6 +39,22 @@ def known_catalogs(workspace: Workspace) -> list[str]:
 def known_labels(workspace: Workspace) -> list[Path]:
     """Every label file that this root was given."""
     return [Path(item) for item in _known(workspace, "labels", workspace.config.labels)]
+
+
+def usable_labels(workspace: Workspace) -> tuple[list[Path], list[Problem]]:
+    """Of the label files that the root was given: those that can be read, and what is wrong with the others."""
+    usable: list[Path] = []
+    problems: list[Problem] = []
+    for path in known_labels(workspace):
+        try:
+            for file in label_paths([path]):
+                for _ in raw_rows(file):
+                    pass
+        except CatalogError as error:
+            problems.append(Problem(str(path), f"the labels are left out: {error.seen}; {error.rule}"))
+        else:
+            usable.append(path)
+    return usable, problems
 
 
 def scan_known(workspace: Workspace) -> Catalog:

@@ -18,6 +18,8 @@ from mediafm.store.views import connect
 
 MAX_FINDINGS = 10
 TIME_TOLERANCE_SECONDS = 1e-6
+DURATION_TOLERANCE_SECONDS = 0.5
+"""How long the last frame is shown is told by the decoder or by the packet; odd files let the two differ."""
 NORM_TOLERANCE = 2e-3
 """Unit norm as float16 can hold it over a few thousand numbers."""
 MAX_TITLES_READ = 200
@@ -53,20 +55,40 @@ def left_out(workspace: Workspace, asset: str) -> Answer:
 
 
 def span_gaps(workspace: Workspace, asset: str) -> Answer:
-    """Spans that do not begin where the one before ends, or do not cover the probed picture."""
+    """Spans that do not begin where the one before ends, or do not cover the probed picture of a whole file."""
     keys = _current_keys(workspace, "spans")
-    return Answer.of(len(keys), _gaps(workspace, keys))
+    return Answer.of(len(keys), [*_gaps(workspace, keys), *_short_cuts(workspace)])
 
 
 def _gaps(workspace: Workspace, keys: Mapping[str, str]) -> Iterator[str]:
     for title_id, key in keys.items():
-        table = workspace.store.read(key, ["start_seconds", "end_seconds"])
+        try:
+            table = workspace.store.read(key, ["start_seconds", "end_seconds"])
+        except MediaFMError as error:
+            yield f"{title_id}: {error}"
+            continue
         starts, ends = (table.column(name).to_numpy() for name in ("start_seconds", "end_seconds"))
         if not len(starts):
             yield f"{title_id} has no shot"
+        elif (ends <= starts).any():
+            yield f"{title_id}: shot {int((ends <= starts).argmax())} ends before it begins"
         elif np.abs(starts[1:] - ends[:-1]).max(initial=0.0) > TIME_TOLERANCE_SECONDS:
             shot = int(np.abs(starts[1:] - ends[:-1]).argmax()) + 1
             yield f"{title_id}: shot {shot} starts at {starts[shot]:.3f} s, {shot - 1} ends at {ends[shot - 1]:.3f} s"
+
+
+def _short_cuts(workspace: Workspace) -> list[str]:
+    """Titles read without a fault whose shots together last otherwise than the picture that was probed."""
+    with connect(workspace.store) as connection:
+        rows = connection.execute(
+            "SELECT s.title_id, (s.details ->> 'duration_seconds')::DOUBLE AS cut, "
+            "(t.details ->> 'duration_seconds')::DOUBLE AS probed "
+            "FROM current s JOIN current t USING (title_id) WHERE s.table_name = 'spans' AND t.table_name = 'titles' "
+            "AND (s.details ->> 'is_complete') = 'true' AND (s.details ->> 'num_decode_errors') = '0' "
+            "AND abs(cut - probed) > $tolerance ORDER BY s.title_id",
+            {"tolerance": DURATION_TOLERANCE_SECONDS},
+        ).fetchall()
+    return [f"{title_id}: its shots last {cut:.3f} s, its picture {probed:.3f} s" for title_id, cut, probed in rows]
 
 
 def count_mismatches(workspace: Workspace, asset: str) -> Answer:
@@ -92,7 +114,12 @@ def unsound_vectors(workspace: Workspace, asset: str) -> Answer:
 
 def _unsound(workspace: Workspace, table: str, keys: Mapping[str, str]) -> Iterator[str]:
     for title_id, key in keys.items():
-        vectors, is_present = arrow_to_vectors(workspace.store.read(key, ["vector"]).column("vector"))
+        try:
+            rows = workspace.store.read(key, ["vector"])
+        except MediaFMError as error:
+            yield f"{title_id}: {error}"
+            continue
+        vectors, is_present = arrow_to_vectors(rows.column("vector"))
         present = vectors[is_present]
         if not np.isfinite(present).all():
             yield f"{title_id}: a vector is not finite"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mediafm.data.manifest import TrainingManifest
@@ -21,7 +21,7 @@ from mediafm.probes.labels import Labels, read_labels
 from mediafm.probes.neighbours import NeighbourReport, neighbour_share
 from mediafm.probes.report import ProbeReport
 from mediafm.probes.run import run_probes
-from mediafm.steps.catalogs import known_labels
+from mediafm.steps.catalogs import usable_labels
 from mediafm.steps.checkpoints import load_checkpoint
 from mediafm.steps.contextual import champion_sha256, space_producers
 from mediafm.steps.device import resolve_device
@@ -83,9 +83,15 @@ Measured = tuple[Evaluation, dict[str, bytes]]
 
 
 def root_labels(workspace: Workspace) -> Labels | None:
-    """All labels that the root was given; None without any."""
-    files = known_labels(workspace)
-    return read_labels(files) if files else None
+    """All labels that the root was given; None without any.
+
+    A file that is gone or broken as a whole is a problem of the labels, not an error: the others count.
+    """
+    usable, problems = usable_labels(workspace)
+    if not usable and not problems:
+        return None
+    found = read_labels(usable)
+    return replace(found, problems=(*problems, *found.problems))
 
 
 def evaluate_candidate(workspace: Workspace, candidate_sha256: str) -> Measured:
@@ -109,7 +115,7 @@ def evaluate_candidate(workspace: Workspace, candidate_sha256: str) -> Measured:
             features[name] = contextual_features(workspace, titles, embedder)
             compared += [(CANDIDATE, name)] if name != CANDIDATE else []
     kind: dict[str, Json] = {"kind": "candidate", "subject": candidate_sha256, "against": against}
-    question = _question(workspace, kind, titles)
+    question = _question(workspace, kind, titles, "fused_embeddings")
     return _measured(workspace, question, features, titles, compared, {CANDIDATE: _seen(manifest)})
 
 
@@ -120,14 +126,14 @@ def evaluate_served(workspace: Workspace, checkpoint_sha256: str, title_ids: Seq
     titles = _titles_with_fused(workspace, title_ids, space_producers(workspace.store, checkpoint_sha256))
     features = _unimodal(workspace, titles)
     features[SERVED] = stored_features(workspace, titles, "contextual_embeddings")
-    question = _question(workspace, _served_question(checkpoint_sha256), titles)
+    question = _question(workspace, _served_question(checkpoint_sha256), titles, "contextual_embeddings")
     return _measured(workspace, question, features, titles, [(SERVED, "fused")], {SERVED: _seen(manifest)})
 
 
 def is_served_measured(workspace: Workspace, checkpoint_sha256: str, title_ids: Sequence[str]) -> bool:
     """Whether `evaluate_served` has an answer for these titles already."""
     titles = _titles_with_fused(workspace, title_ids, space_producers(workspace.store, checkpoint_sha256))
-    question = _question(workspace, _served_question(checkpoint_sha256), titles)
+    question = _question(workspace, _served_question(checkpoint_sha256), titles, "contextual_embeddings")
     return has_folder(workspace.store, _folder(question))
 
 
@@ -135,14 +141,17 @@ def _served_question(checkpoint_sha256: str) -> dict[str, Json]:
     return {"kind": "served", "subject": checkpoint_sha256, "against": None}
 
 
-def _question(workspace: Workspace, kind: Mapping[str, Json], titles: Sequence[PresentTitle]) -> dict[str, Json]:
-    """All that a report depends on."""
+def _question(
+    workspace: Workspace, kind: Mapping[str, Json], titles: Sequence[PresentTitle], table: str
+) -> dict[str, Json]:
+    """All that a report depends on; `table` is the last one that it reads, whose fingerprints cover the others."""
     labels = root_labels(workspace)
     return {
         **kind,
         "labels": labels.sha256 if labels else None,
         "probes": workspace.config.probes.model_dump(mode="json"),
-        "titles": {title.title_id: title.chain.identity("fused_embeddings").fingerprint for title in titles},
+        "titles": {title.title_id: title.chain.identity(table).fingerprint for title in titles},
+        "groups": {title.title_id: title.group_id for title in titles},
         "step_version": EVALUATION_STEP_VERSION,
     }
 

@@ -59,7 +59,8 @@ def contextual_features(
             metadata = store.key(title.chain.identity("metadata_embeddings")) if with_metadata else None
             sequence, shot_index = read_sequence(store, title.title_id, store.key(fused), metadata)
             num_shots = store.read(fused, ["shot_index"]).num_rows
-            vectors = embedder.embed(sequence).shots if sequence.num_shots else np.zeros((0, 1), np.float32)
+            width = embedder.checkpoint.model.hidden_dim
+            vectors = embedder.embed(sequence).shots if sequence.num_shots else np.zeros((0, width), np.float32)
             yield TitleVectors.from_rows(title.title_id, shot_index, vectors, num_shots)
 
     return read

@@ -39,10 +39,12 @@ def search_shots(config: Config, title_id: str, shot_index: int, top: int, table
     own = _stored(store, title_id, *keys[title_id])
     place = np.flatnonzero(own.shot_index == shot_index)
     if not len(place):
+        present = f"lie in {own.shot_index.min()} to {own.shot_index.max()}" if len(own.shot_index) else "are none"
         raise NotFoundError(
             f"shot {shot_index} has no vector",
-            rule=f"the title's shots with a vector are {int(own.shot_index.min())} to {int(own.shot_index.max())}",
+            rule=f"the title's shots with a vector in {table} {present}",
             where=title_id,
+            remedy="`mediafm sql` shows which shots have one: the column is_present, or vector IS NOT NULL.",
         )
     query = own.vectors[int(place[0])].astype(np.float32)
     hits = nearest(query, _stream(store, keys), top, {(title_id, shot_index)}, own.producer)

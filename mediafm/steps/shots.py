@@ -86,7 +86,7 @@ class ShotsStep(TitleStep):
                     f"more than {limit} shots",
                     rule="limits.max_shots bounds the shots of a title",
                     where=title.title_id,
-                    remedy="Raise the limit, or look whether the detector suits this title.",
+                    remedy="Raise the limit and `mediafm retry`, or look whether the detector suits this title.",
                 )
             shots.append(cut.shot)
             yield cut
