@@ -3,6 +3,7 @@
 Belongs here: which processes run, with which environment. Does not belong here: anything that they show.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ from mediafm.config import Config
 from mediafm_pipelines.definitions import FLAGS_VARIABLE
 from mediafm_pipelines.instance import foreign_home, open_instance, prepare_instance
 from mediafm_pipelines.orphans import fail_orphans
+
+GRACE_SECONDS = 20.0
 
 
 def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
@@ -40,7 +43,7 @@ def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
         commands.append(_mlflow(config, host, mlflow_port))
         click.echo(f"MLflow:  http://{host}:{mlflow_port}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return _until_one_ends([subprocess.Popen(command, env=environment) for command in commands])
+    return _until_one_ends([subprocess.Popen(command, env=environment, start_new_session=True) for command in commands])
 
 
 def _flags(config: Config) -> dict[str, str | None]:
@@ -83,11 +86,20 @@ def _until_one_ends(processes: list[subprocess.Popen[bytes]]) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        for process in processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        _end(processes)
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Asks each server's whole process group to end, then sees to it: servers start servers of their own."""
+    for process in processes:
+        _signal_group(process, signal.SIGINT)
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
