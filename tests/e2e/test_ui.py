@@ -65,10 +65,10 @@ def test_the_ui_shows_the_root_and_ends_without_leftovers(tmp_path: Path) -> Non
         nodes = asked(port, QUERY)["assetNodes"]
         assert isinstance(nodes, list)
         assert len(nodes) == 15
-        children = subprocess.run(["pgrep", "-f", f"--port {port}"], capture_output=True, text=True, check=False)
+        children = subprocess.run(["pgrep", "-f", "--", f"--port {port}"], capture_output=True, text=True, check=False)
         assert children.stdout.split()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-    left = subprocess.run(["pgrep", "-f", f"--port {port}"], capture_output=True, text=True, check=False)
+    left = subprocess.run(["pgrep", "-f", "--", f"--port {port}"], capture_output=True, text=True, check=False)
     assert left.stdout.split() == []
