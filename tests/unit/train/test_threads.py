@@ -17,7 +17,12 @@ def test_small_models_get_one_thread_and_large_ones_what_there_is() -> None:
 
 def test_the_number_is_put_back_even_after_an_error() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(ZeroDivisionError, match="division"), cpu_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-        1 / 0  # noqa: B018
+    with pytest.raises(RuntimeError, match="a failing run"):
+        _failing_run(before + 1)
     assert torch.get_num_threads() == before
+
+
+def _failing_run(num_threads: int) -> None:
+    with cpu_threads(num_threads):
+        assert torch.get_num_threads() == num_threads
+        raise RuntimeError("a failing run")
