@@ -13,12 +13,13 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
     """The titles of this run's catalogue by state, and the checkpoint that stands after it."""
     from mediafm.steps.contextual import champion_sha256
     from mediafm.steps.promotion import newest_checkpoint
-    from mediafm.steps.summary import checkpoint_summary, title_rows
+    from mediafm.steps.summary import checkpoint_summary, title_notes, title_rows
     from mediafm.steps.training import plan_manifest
     from mediafm.steps.workspace import Workspace
 
     with Workspace.open(run.config) as work:
         rows = title_rows(work.store, run.title_ids)
+        notes = title_notes(work.store, run.title_ids)
         sha256 = newest_checkpoint(work) or champion_sha256(work)
         checkpoint = checkpoint_summary(work, sha256) if sha256 else None
         reason = "" if checkpoint else plan_manifest(work).reason or "no checkpoint was trained"
@@ -31,6 +32,7 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
         "titles": listed,
         "waiting": by_state["waiting"],
         "reasons": {row["title_id"]: row["reason"] for row in rows if row["state"] != "ok"},
+        "notes": notes,
         "shots": sum(row["shots"] or 0 for row in rows),
         "media_seconds": sum(row["duration_seconds"] or 0.0 for row in rows),
         "wall_seconds": run.wall_seconds,
@@ -52,6 +54,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         for title_id in titles[state]:
             reason = summary["reasons"][title_id].removeprefix(f"{title_id}: ")
             lines.append(f"{state}: {title_id}: {reason}")
+    lines += [f"note: {title_id}: {note}" for title_id, notes in summary["notes"].items() for note in notes]
     lines += [f"catalogue: {problem}" for problem in summary["problems"]]
     lines += [f"fault: {fault}" for fault in summary["faults"]]
     runs = len(summary["dagster_runs"])

@@ -11,7 +11,6 @@ CHECKPOINT = "mediafm/checkpoint"
 MANIFEST = "mediafm/manifest"
 FORCE = "mediafm/force"
 RETRY = "mediafm/retry"
-CATALOG = "mediafm/catalog"
 
 HOST = "mediafm/host"
 BOOT_ID = "mediafm/boot_id"

@@ -15,6 +15,7 @@ from mediafm.data.manifest import ManifestTitle, PlannedTitle, TrainingManifest
 from mediafm.data.split import Part, Shares, Split
 from mediafm.errors import IntegrityError
 from mediafm.lineage.fingerprint import canonical_json
+from mediafm.store.schemas import MANIFEST_TITLES
 
 MANIFEST_FILE = "manifest.json"
 TITLES_FILE = "titles.parquet"
@@ -23,15 +24,7 @@ MASKS_FILE = "masks.parquet"
 _PARTS = pa.list_(pa.struct([("split", pa.string()), ("start", pa.int32()), ("end", pa.int32())]))
 TITLES_SCHEMA = pa.schema(
     [
-        ("title_id", pa.string()),
-        ("group_id", pa.string()),
-        ("split", pa.string()),
-        ("media_sha256", pa.string()),
-        ("fused_fingerprint", pa.string()),
-        ("fused_key", pa.string()),
-        ("metadata_fingerprint", pa.string()),
-        ("metadata_key", pa.string()),
-        ("num_shots", pa.int32()),
+        *(field for field in MANIFEST_TITLES if field.name != "manifest_sha256"),
         ("split_group_id", pa.string()),
         ("parts", _PARTS),
     ]

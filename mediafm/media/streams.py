@@ -68,7 +68,7 @@ def _flush_for_first_frames(pictures: list[AvVideoStream], reading: PacketReadin
         try:
             frames = stream.codec_context.decode(None)
         except av.error.FFmpegError:
-            continue
+            continue  # A picture that gives no frame is not chosen; its packets are counted all the same.
         if frames:
             reading.first_frames[stream.index] = frames[0]
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mediafm.data.sequences import TitleSequence
 from mediafm.embed import Embedder
 from mediafm.errors import UnusableMediaError
 from mediafm.lineage.fingerprint import Identity
@@ -107,10 +106,3 @@ def _missing_space_sentence(titles: Sequence[PresentTitle], checkpoint_sha256: s
         f"checkpoint {checkpoint_sha256[:16]} reads the vectors of {encoders}: "
         "`mediafm run CATALOG --profile NAME`, with the profile of these encoders, makes them"
     )
-
-
-def sequence_of(workspace: Workspace, title: PresentTitle) -> TitleSequence:
-    """The title's fused vectors in order, as the model reads them."""
-    store = workspace.store
-    fused, metadata = (title.chain.identity(table) for table in ("fused_embeddings", "metadata_embeddings"))
-    return read_sequence(store, title.title_id, store.key(fused), store.key(metadata))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +38,22 @@ def title_rows(store: Store, title_ids: Sequence[str] | None = None) -> list[dic
         }
         for title_id, state, reason, step, shots, seconds, video, audio, text in rows
     ]
+
+
+def title_notes(store: Store, title_ids: Sequence[str]) -> dict[str, list[str]]:
+    """What was odd about titles that are ok: timed text that could not be read, pictures that were damaged half-way."""
+    query = (
+        "SELECT title_id, table_name, details FROM current WHERE table_name IN ('spans', 'cues') "
+        "ORDER BY title_id, table_name"
+    )
+    with connect(store, title_ids) as connection:
+        rows = connection.execute(query).fetchall()
+    notes: dict[str, list[str]] = {}
+    for title_id, table, details in rows:
+        found = json.loads(details).get("problems" if table == "cues" else "notes", [])
+        if found:
+            notes.setdefault(title_id, []).extend(found)
+    return notes
 
 
 def root_status(config: Config) -> dict[str, Any]:

@@ -26,7 +26,7 @@ TIERS: tuple[frozenset[str], ...] = (
 )
 """Rooms of the library; a room imports from tiers before its own, and from itself."""
 
-WITHIN_TIER = {("media", "catalog"), ("fusion", "lineage"), ("catalog", "media"), ("store", "data")}
+WITHIN_TIER = {("fusion", "lineage"), ("data", "store")}
 """Arrows inside a tier that are wanted: room -> room."""
 
 

@@ -80,6 +80,8 @@ def test_a_corrected_subtitle_moves_the_text_and_what_follows(
 
 
 def test_broken_files_are_set_aside_and_the_others_go_on(root: Path, catalog: Path, run_catalog: RunCatalog) -> None:
+    sidecar = sorted(catalog.glob("*.srt"))[0]
+    sidecar.write_text("no cue in here\n")
     (catalog / "zero.mp4").touch()
     (catalog / "text.mp4").write_text("this is no film\n" * 100)
     (catalog / "list.mp4").write_text("ffconcat version 1.0\nfile /etc/hostname\n")
@@ -88,6 +90,9 @@ def test_broken_files_are_set_aside_and_the_others_go_on(root: Path, catalog: Pa
     assert summary["titles"]["quarantined"] == ["list", "text", "zero"]
     assert len(summary["titles"]["ok"]) == NUM_TITLES
     assert "0 bytes" in summary["reasons"]["zero"]
+    (noted,) = summary["notes"].values()
+    assert "no cue that can be read" in noted[0]
+    assert "note: " in summary_text(summary)
     assert "playlist" in summary["reasons"]["list"]
     assert run_catalog(catalog).results == [], "what is quarantined is not tried again by itself"
     retried = run_catalog(catalog, retries_quarantined=True)
