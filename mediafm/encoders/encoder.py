@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -34,15 +34,60 @@ class ShotFrames:
             )
 
 
+NO_SAMPLES: NDArray[np.float32] = np.zeros(0, np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class ShotAudio:
-    """The sound of one shot: mono float32 samples in [-1, 1] at `sample_rate_hz`."""
+    """The sound of one shot: mono float32 samples in [-1, 1] at `sample_rate_hz`.
+
+    before, after: the sound just before and after the shot, for an encoder that asks for it by `margin_seconds`;
+        empty otherwise, and shorter at the title's ends.
+    """
 
     samples: NDArray[np.float32]
     sample_rate_hz: int
+    before: NDArray[np.float32] = field(default_factory=lambda: NO_SAMPLES)
+    after: NDArray[np.float32] = field(default_factory=lambda: NO_SAMPLES)
 
 
 Input = TypeVar("Input", ShotFrames, ShotAudio, str)
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a vector cost where it was bought.
+
+    num_tokens: tokens that were paid for; those of cached vectors are not.
+    cost_usd: their price by the encoder's settings.
+    num_bought, num_cached: texts sent to the endpoint, and texts that were known.
+    """
+
+    num_tokens: int = 0
+    cost_usd: float = 0.0
+    num_bought: int = 0
+    num_cached: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            num_tokens=self.num_tokens + other.num_tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+            num_bought=self.num_bought + other.num_bought,
+            num_cached=self.num_cached + other.num_cached,
+        )
+
+
+NOTHING_BOUGHT = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded(Generic[Key]):
+    """One vector of a stream: whose it is, float32 [width], and what it cost."""
+
+    key: Key
+    vector: NDArray[np.float32]
+    usage: Usage = NOTHING_BOUGHT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +130,17 @@ class EncoderSpec:
 
 
 class Encoder(ABC, Generic[Input]):
-    """A frozen encoder of one modality. Used as a context manager; `close` frees its memory."""
+    """A frozen encoder of one modality. Used as a context manager; `close` frees its memory.
+
+    Made cheaply: `spec` holds at once, and whatever is heavy (weights, a client) is loaded by the first batch.
+
+    batch_items: how many items `encode_stream` gives to one call of `_encode`.
+    margin_seconds: of sound on either side of a shot that an audio encoder wants; then its spec says `crosses_cuts`.
+    """
 
     spec: EncoderSpec
+    batch_items: int = 32
+    margin_seconds: float = 0.0
 
     @abstractmethod
     def _encode(self, batch: Sequence[Input]) -> NDArray[np.float32]:
@@ -101,8 +154,36 @@ class Encoder(ABC, Generic[Input]):
         """
         if not batch:
             return np.zeros((0, self.spec.width), np.float32)
-        vectors = self._encode(batch)
-        expected = (len(batch), self.spec.width)
+        return self._checked(self._encode(batch), len(batch))
+
+    def encode_stream(self, items: Iterable[tuple[Key, Input]]) -> Iterator[Encoded[Key]]:
+        """Vectors of a stream of items, each once, not always in order, in bounded memory.
+
+        Batches cross whatever the keys tell apart (shots, titles). The stream is read no further ahead than batches
+        need.
+
+        Args:
+            items: (key, item); a key is handed back with its vector.
+
+        Raises:
+            EncoderError: as `encode`.
+        """
+        waiting: list[tuple[Key, Input]] = []
+        for keyed in items:
+            waiting.append(keyed)
+            if len(waiting) == self.batch_items:
+                yield from self._encoded(waiting)
+                waiting = []
+        yield from self._encoded(waiting)
+
+    def _encoded(self, keyed: Sequence[tuple[Key, Input]]) -> Iterator[Encoded[Key]]:
+        vectors = self.encode([item for _, item in keyed])
+        for (key, _), vector in zip(keyed, vectors, strict=True):
+            yield Encoded(key, vector)
+
+    def _checked(self, vectors: NDArray[np.float32], num_items: int) -> NDArray[np.float32]:
+        """`vectors`, if they are what the spec promises."""
+        expected = (num_items, self.spec.width)
         if vectors.shape != expected or vectors.dtype != np.float32:
             raise EncoderError(
                 f"{vectors.dtype} {vectors.shape}", rule=f"float32 {expected} was promised", where=self.spec.name

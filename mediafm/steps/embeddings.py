@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mediafm.config import EncoderChoice
 from mediafm.encoders.encoder import Encoder, ShotAudio, ShotFrames
+from mediafm.encoders.host import EncoderHost
 from mediafm.encoders.registry import create_encoder
 from mediafm.extract.reader import MediaReader
 from mediafm.lineage.fingerprint import Identity
@@ -165,7 +166,7 @@ def _encoder_of(workspace: Workspace, modality: Modality) -> Encoder[Any]:
         Modality.TEXT: profile.text,
     }
     device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
-    return create_encoder(modality, choices[modality], device)
+    return create_encoder(modality, choices[modality], EncoderHost(device=device))
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
