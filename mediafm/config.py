@@ -10,12 +10,12 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mediafm.errors import ConfigError
-from mediafm.types import Json
+from mediafm.types import Json, Modality
 
 CONFIG_FILE_NAME = "mediafm.toml"
 
@@ -85,15 +85,11 @@ class MetadataSettings(Section):
 
 
 class FusionSettings(Section):
-    """Weight of each modality's block before the whole is unit normed.
-
-    Less for sound and text is our choice, for the lite profile: at equal weights the fused vector finds fewer
-    neighbours than the picture alone, so weighted it does not (`python -m benchmarks encoders`).
-    """
+    """Weight of each modality's block before the whole is unit normed; equal ones are the published rule."""
 
     video_weight: Positive = 1.0
-    audio_weight: Positive = 0.7
-    text_weight: Positive = 0.4
+    audio_weight: Positive = 1.0
+    text_weight: Positive = 1.0
 
 
 class TrainingSettings(Section):
@@ -156,6 +152,14 @@ class Profile(Section):
     video: EncoderChoice
     audio: EncoderChoice
     text: EncoderChoice
+    loudness: Literal["title", "as_recorded"] = "title"
+    """"title": one gain brings each title to -23 LUFS (EBU R 128) before its sound is encoded, so that a quiet master
+    is no silence and levels within a title keep their proportions. One number of the title; no neighbour's sound."""
+    fusion: FusionSettings = FusionSettings()
+
+    def encoder(self, modality: Modality) -> EncoderChoice:
+        """The encoder of `modality`."""
+        return {Modality.VIDEO: self.video, Modality.AUDIO: self.audio, Modality.TEXT: self.text}[modality]
 
 
 class Config(Section):
@@ -174,7 +178,8 @@ class Config(Section):
     audio: AudioSettings = AudioSettings()
     timed_text: TimedTextSettings = TimedTextSettings()
     metadata: MetadataSettings = MetadataSettings()
-    fusion: FusionSettings = FusionSettings()
+    fusion: FusionSettings | None = None
+    """Overrides the profile's weights."""
     training: TrainingSettings = TrainingSettings()
     probes: ProbeSettings = ProbeSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()

@@ -98,12 +98,16 @@ class CatalogRun:
         listed: Sequence[Any],
         only: Sequence[str] | None,
     ) -> None:
+        from mediafm.steps.encoders import free_encoders
         from mediafm.steps.plan import titles_to_ingest
 
         with self._open() as work:
             lacking = titles_to_ingest(work, [title for title in listed if only is None or title.title_id in only])
-        for titles in self._ranges(instance, lacking):
-            self._run(definitions, instance, INGEST, titles)
+        try:
+            for titles in self._ranges(instance, lacking):
+                self._run(definitions, instance, INGEST, titles)
+        finally:
+            free_encoders()
 
     def _retrain(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
         from mediafm.steps.promotion import needs_training

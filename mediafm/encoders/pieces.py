@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from mediafm.encoders.encoder import NOTHING_BOUGHT, Encoded, Encoder, Input, Key, Usage
 from mediafm.errors import EncoderError
 
-MAX_OPEN_ITEMS = 512
-"""Items that may wait for others to fill their batch: bounds how long a rare bucket is held back."""
+MAX_WAIT_ITEMS = 512
+"""After so many further items a bucket is run although it is not full: a rare length holds no title back for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,12 @@ class PieceVectors:
 class _OpenItem(Generic[Key]):
     """An item some of whose pieces still wait. Vectors stay in the pieces' order: sums do not depend on batches.
 
+    number: how many items of the stream came before it.
     is_cut: all its pieces are known.
     """
 
     key: Key
+    number: int
     weights: list[float] = field(default_factory=list)
     vectors: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     usage: Usage = NOTHING_BOUGHT
@@ -100,24 +102,18 @@ class PieceEncoder(Encoder[Input]):
     def encode_stream(self, items: Iterable[tuple[Key, Input]]) -> Iterator[Encoded[Key]]:
         """As `Encoder.encode_stream`; an item leaves when its last piece is encoded."""
         buckets: OrderedDict[Hashable, list[_Waiting[Key]]] = OrderedDict()
-        num_open = 0
-        for key, item in items:
-            num_open += 1
-            for done in self._cut(key, item, buckets):
-                num_open -= 1
-                yield done
-            while num_open > MAX_OPEN_ITEMS:
-                for done in self._run(*buckets.popitem(last=False)):
-                    num_open -= 1
-                    yield done
+        for number, (key, item) in enumerate(items):
+            yield from self._cut(key, item, number, buckets)
+            while buckets and number - next(iter(buckets.values()))[0].item.number >= MAX_WAIT_ITEMS:
+                yield from self._run(*buckets.popitem(last=False))
         while buckets:
             yield from self._run(*buckets.popitem(last=False))
 
     def _cut(
-        self, key: Key, item: Input, buckets: OrderedDict[Hashable, list[_Waiting[Key]]]
+        self, key: Key, item: Input, number: int, buckets: OrderedDict[Hashable, list[_Waiting[Key]]]
     ) -> Iterator[Encoded[Key]]:
         """Puts an item's pieces into their buckets and runs those that are full."""
-        open_item = _OpenItem(key)
+        open_item = _OpenItem(key, number)
         for piece in self._pieces(item):
             waiting = buckets.setdefault(piece.bucket, [])
             waiting.append(_Waiting(open_item, len(open_item.weights), piece.content))

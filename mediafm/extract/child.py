@@ -1,7 +1,8 @@
 """The child process that reads untrusted files: `python -m mediafm.extract.child MEMORY_BYTES READ_FD WRITE_FD`.
 
-One request at a time: probe, cut, audio or timed_text. It ends when its parent does, because the pipe of requests then
-closes, and it takes no more memory than it was told. Imports wait until a verb needs them: a probe loads no OpenCV.
+One request at a time: probe, cut, audio, loudness or timed_text. It ends when its parent does, because the pipe of
+requests then closes, and it takes no more memory than it was told. Imports wait until a verb needs them: a probe loads
+no OpenCV.
 """
 
 from __future__ import annotations
@@ -136,6 +137,13 @@ def _audio(request: Mapping[str, Any], answers: BinaryIO) -> None:
     write_message(answers, {"is_done": True, "summary": asdict(report.summary())})
 
 
+def _loudness(request: Mapping[str, Any], answers: BinaryIO) -> None:
+    from mediafm.media.loudness import integrated_lufs
+
+    lufs = integrated_lufs(request["path"], request["stream_index"], _limits(request))
+    write_message(answers, {"is_done": True, "lufs": lufs})
+
+
 def _timed_text(request: Mapping[str, Any], answers: BinaryIO) -> None:
     from mediafm.media.info import SubtitleStream
     from mediafm.media.timed_text_tracks import read_timed_text
@@ -159,6 +167,7 @@ VERBS: Mapping[str, Callable[[Mapping[str, Any], BinaryIO], None]] = {
     "probe": _probe,
     "cut": _cut,
     "audio": _audio,
+    "loudness": _loudness,
     "timed_text": _timed_text,
 }
 

@@ -18,6 +18,7 @@ from mediafm.extract.carriers import CutShot, StoredFrame
 from mediafm.media.audio import ShotSamples
 from mediafm.media.container import check_file
 from mediafm.media.info import MediaInfo, PassSummary
+from mediafm.media.loudness import SILENT_LUFS
 from mediafm.media.sandbox import Message, Sandbox
 from mediafm.media.timed_text_cue import Cue, TimedText
 from mediafm.types import Json, Shot, Span
@@ -139,6 +140,16 @@ class MediaReader:
             "settings": settings.model_dump(mode="json"),
         }
         return Results(self._messages("audio", request, self._seconds(info)), _shot_samples)
+
+    def loudness(self, path: str, info: MediaInfo) -> float:
+        """Integrated loudness of the chosen track in LUFS (`mediafm.media.loudness`); -70 for silence or no sound.
+
+        Raises: as `probe`.
+        """
+        if info.chosen_audio is None:
+            return SILENT_LUFS
+        request: dict[str, Json] = {"path": path, "stream_index": info.chosen_audio.index}
+        return float(self._ask("loudness", request, self._seconds(info)).header["lufs"])
 
     def timed_text(
         self, path: str | None, sidecars: Sequence[SidecarFile], info: MediaInfo, settings: TimedTextSettings

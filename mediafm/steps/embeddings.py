@@ -2,75 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mediafm.config import EncoderChoice
-from mediafm.encoders.encoder import Encoder, ShotAudio, ShotFrames
-from mediafm.encoders.host import EncoderHost
-from mediafm.encoders.registry import create_encoder
+from mediafm.encoders.encoder import ShotFrames
 from mediafm.extract.reader import MediaReader
-from mediafm.lineage.fingerprint import Identity
-from mediafm.steps.device import resolve_device
+from mediafm.steps.embedding_stream import EncoderStep, Item, shot_table
 from mediafm.steps.present import PresentTitle
-from mediafm.steps.rows import cue_texts_by_shot, decode_jpeg, frames_by_shot, spans_of
-from mediafm.steps.step import Made, TitleStep
+from mediafm.steps.rows import cue_texts_by_shot, decode_jpeg, frames_by_shot
+from mediafm.steps.sound import heard_shots
+from mediafm.steps.step import TitleStep
 from mediafm.steps.workspace import Workspace
 from mediafm.store.vectors import vectors_to_arrow
 from mediafm.types import Json, Modality
 
-SHOTS_AT_ONCE = 32
-"""How many shots go to an encoder in one call; decoded pictures and sound of more never stand in memory."""
 
-Item = tuple[int, Any]
-"""A shot's index and what the encoder reads of it."""
-
-
-class EmbeddingStep(TitleStep):
-    """One modality of a title's shots by one frozen encoder, loaded once for all titles of the step."""
-
-    modality: Modality
+class ShotEmbeddingsStep(EncoderStep):
+    """One modality of a title's shots; a row a shot."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+        super().__init__(workspace)
         self.asset = f"{self.modality}_embeddings"
         self.tables = (self.asset,)
 
-    @contextmanager
-    def loaded(self) -> Iterator[None]:
-        with _encoder_of(self._workspace, self.modality) as self._encoder:
-            yield
+    def num_rows(self, title: PresentTitle) -> int:
+        return int(self._workspace.store.read(title.chain.identity("spans"), ["shot_index"]).num_rows)
 
-    def items(self, title: PresentTitle) -> Iterator[Item]:
-        """The shots that have this modality, in order."""
-        raise NotImplementedError
-
-    def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
-        store = self._workspace.store
-        num_shots = store.read(title.chain.identity("spans"), ["shot_index"]).num_rows
-        vectors = np.zeros((num_shots, self._encoder.spec.width), np.float32)
-        is_present = np.zeros(num_shots, np.bool_)
-        for batch in _batches(self.items(title), SHOTS_AT_ONCE):
-            rows = [shot_index for shot_index, _ in batch]
-            vectors[rows] = self._encoder.encode([item for _, item in batch])
-            is_present[rows] = True
-        table = pa.table(
-            {
-                "shot_index": pa.array(np.arange(num_shots, dtype=np.int32)),
-                "is_present": pa.array(is_present),
-                "vector": vectors_to_arrow(vectors, is_present),
-            }
-        )
-        (identity,) = missing
-        return [Made.of(store, identity, table)]
+    def table(self, vectors: NDArray[np.float32], is_present: NDArray[np.bool_]) -> pa.Table:
+        return shot_table(vectors, is_present)
 
 
-class VideoEmbeddingsStep(EmbeddingStep):
+class VideoEmbeddingsStep(ShotEmbeddingsStep):
     """The kept frames of each shot. Reads stored JPEGs: another encoder never decodes the film again."""
 
     modality = Modality.VIDEO
@@ -83,7 +49,7 @@ class VideoEmbeddingsStep(EmbeddingStep):
             yield shot_index, ShotFrames(tuple(decode_jpeg(jpeg) for jpeg in jpegs), tuple(times))
 
 
-class AudioEmbeddingsStep(EmbeddingStep):
+class AudioEmbeddingsStep(ShotEmbeddingsStep):
     """Each shot's own samples, decoded from the film; silence is absence."""
 
     modality = Modality.AUDIO
@@ -94,17 +60,11 @@ class AudioEmbeddingsStep(EmbeddingStep):
             yield
 
     def items(self, title: PresentTitle) -> Iterator[Item]:
-        if not title.facets["audio"]:
-            return
-        settings = self._workspace.config.audio
-        spans = spans_of(self._workspace.store.read(title.chain.identity("spans")))
-        info = self._workspace.media_info(title)
-        for shot in self._reader.audio(title.path, info, spans, settings):
-            if level_dbfs(shot.samples) >= settings.silence_dbfs:
-                yield shot.index, ShotAudio(shot.samples, settings.sample_rate_hz)
+        if title.facets["audio"]:
+            yield from heard_shots(self._workspace, self._reader, title, self.encoder.margin_seconds)
 
 
-class TextEmbeddingsStep(EmbeddingStep):
+class TextEmbeddingsStep(ShotEmbeddingsStep):
     """The timed text that was assigned to each shot."""
 
     modality = Modality.TEXT
@@ -115,27 +75,23 @@ class TextEmbeddingsStep(EmbeddingStep):
             yield shot_index, "\n".join(texts)
 
 
-class MetadataEmbeddingsStep(TitleStep):
-    """The title's chosen metadata fields by the text encoder: what [GLOBAL] reads."""
+class MetadataEmbeddingsStep(EncoderStep):
+    """The title's chosen metadata fields by the text encoder: what [GLOBAL] reads. One row."""
 
     asset = "metadata_embeddings"
     tables = ("metadata_embeddings",)
+    modality = Modality.TEXT
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def num_rows(self, title: PresentTitle) -> int:
+        return 1
 
-    @contextmanager
-    def loaded(self) -> Iterator[None]:
-        with _encoder_of(self._workspace, Modality.TEXT) as self._encoder:
-            yield
-
-    def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
+    def items(self, title: PresentTitle) -> Iterator[Item]:
         text = metadata_text(self._workspace.metadata(title), self._workspace.config.metadata.fields)
-        vectors = self._encoder.encode([text]) if text else np.zeros((1, self._encoder.spec.width), np.float32)
-        is_present = np.array([bool(text)])
-        table = pa.table({"is_present": pa.array(is_present), "vector": vectors_to_arrow(vectors, is_present)})
-        (identity,) = missing
-        return [Made.of(self._workspace.store, identity, table)]
+        if text:
+            yield 0, text
+
+    def table(self, vectors: NDArray[np.float32], is_present: NDArray[np.bool_]) -> pa.Table:
+        return pa.table({"is_present": pa.array(is_present), "vector": vectors_to_arrow(vectors, is_present)})
 
 
 def metadata_text(metadata: Mapping[str, Json], fields: Sequence[str]) -> str:
@@ -148,36 +104,6 @@ def metadata_text(metadata: Mapping[str, Json], fields: Sequence[str]) -> str:
         if value not in (None, ""):
             lines.append(f"{name}: {value}")
     return "\n".join(lines)
-
-
-def level_dbfs(samples: NDArray[np.float32]) -> float:
-    """The RMS level of samples in [-1, 1], in decibels below full scale; minus infinity for silence or no samples."""
-    if not len(samples):
-        return -float("inf")
-    mean_square = float(np.mean(np.square(samples, dtype=np.float64)))
-    return 10.0 * float(np.log10(mean_square)) if mean_square > 0 else -float("inf")
-
-
-def _encoder_of(workspace: Workspace, modality: Modality) -> Encoder[Any]:
-    profile = workspace.profile
-    choices: dict[Modality, EncoderChoice] = {
-        Modality.VIDEO: profile.video,
-        Modality.AUDIO: profile.audio,
-        Modality.TEXT: profile.text,
-    }
-    device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
-    return create_encoder(modality, choices[modality], EncoderHost(device=device))
-
-
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 EMBEDDING_STEPS: Mapping[str, Callable[[Workspace], TitleStep]] = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mediafm.catalog.title import CatalogTitle
 from mediafm.steps.contextual import embed_in_context
 from mediafm.steps.embeddings import EMBEDDING_STEPS
+from mediafm.steps.encoders import free_encoders
 from mediafm.steps.fused import FusedStep
 from mediafm.steps.gate import Decision
 from mediafm.steps.outcome import StepReport
@@ -35,6 +36,7 @@ def ingest(workspace: Workspace, titles: Sequence[CatalogTitle]) -> list[StepRep
         workspace.ledger.flush()
         reports.append(run_step(workspace, step, workspace.titles(ids)))
     workspace.ledger.flush()
+    free_encoders()
     return reports
 
 

@@ -14,12 +14,11 @@ Producer = dict[str, Json]
 
 def configured_space(config: Config, profile: Profile) -> Space:
     """The space that the configuration's encoders, weights and metadata fields make."""
-    choices = {Modality.VIDEO: profile.video, Modality.AUDIO: profile.audio, Modality.TEXT: profile.text}
     encoders: dict[Modality, dict[str, Json]] = {}
-    for modality, choice in choices.items():
-        with create_encoder(modality, choice) as encoder:
+    for modality in Modality:
+        with create_encoder(modality, profile.encoder(modality)) as encoder:
             encoders[modality] = encoder.spec.as_json()
-    return Space.create(encoders, config.fusion, config.metadata.fields)
+    return Space.create(encoders, config.fusion or profile.fusion, config.metadata.fields)
 
 
 def configured_producers(config: Config, profile: Profile) -> dict[str, Producer]:
@@ -39,6 +38,7 @@ def configured_producers(config: Config, profile: Profile) -> dict[str, Producer
         "audio_embeddings": {
             "encoder": encoders[Modality.AUDIO],
             "audio": config.audio.model_dump(mode="json"),
+            "loudness": profile.loudness,
         },
         "text_embeddings": {"encoder": encoders[Modality.TEXT]},
         "fused_embeddings": {"space": space.as_json()},

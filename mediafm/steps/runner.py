@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mediafm.errors import IntegrityError, MediaFMError, TransientError, UnusableMediaError
@@ -13,7 +14,7 @@ from mediafm.lineage.tables import TABLES
 from mediafm.steps.history import StepHistory
 from mediafm.steps.outcome import StepReport, TitleOutcome, format_trace
 from mediafm.steps.present import PresentTitle
-from mediafm.steps.step import Made, TitleStep
+from mediafm.steps.step import Made, StreamResult, StreamStep, TitleStep, Work
 from mediafm.steps.workspace import Workspace
 from mediafm.store.facts import LARGE_TABLES, facts_of
 from mediafm.types import TitleState
@@ -26,6 +27,36 @@ class RetrySettings:
     attempts: int = 3
     first_wait_seconds: float = 0.5
     factor: float = 4.0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One step over some titles."""
+
+    workspace: Workspace
+    step: TitleStep
+    history: StepHistory
+    retries: RetrySettings
+
+    def refuse_damaged(self, work: Work) -> None:
+        """Verifies the stored values that the step would read; damaged ones are removed, and made by a next run.
+
+        Raises:
+            IntegrityError: some were damaged.
+        """
+        title, tables = work.title, {one.table for one in work.missing}
+        parents = {parent for table in tables for parent in TABLES[table].parents} - tables
+        found = [
+            _discard_damaged(self.workspace, title.chain.identity(parent), self.history) for parent in sorted(parents)
+        ]
+        found.append(self.workspace.discard_if_damaged(title.object_key, title.sha256))
+        if damaged := [sentence for sentence in found if sentence]:
+            raise IntegrityError(
+                "; ".join(damaged),
+                rule="stored values are what the ledger says",
+                where=title.title_id,
+                remedy="Run again: it is made anew.",
+            )
 
 
 def run_step(
@@ -41,9 +72,10 @@ def run_step(
         workspace.progress.begin(step.asset, len(todo))
         try:
             with step.loaded():
-                for title, missing in todo:
-                    outcomes[title.title_id] = _one_title(workspace, step, title, missing, history, retries)
-                    workspace.progress.advance(title.title_id)
+                made = _streamed if isinstance(step, StreamStep) else _one_by_one
+                for outcome in made(_Run(workspace, step, history, retries), todo):
+                    outcomes[outcome.title_id] = outcome
+                    workspace.progress.advance(outcome.title_id)
         finally:
             workspace.progress.end()
     return StepReport(step.asset, tuple(outcomes[title.title_id] for title in titles))
@@ -51,9 +83,9 @@ def run_step(
 
 def _sort_out(
     workspace: Workspace, step: TitleStep, titles: Sequence[PresentTitle], history: StepHistory
-) -> tuple[list[tuple[PresentTitle, list[Identity]]], dict[str, TitleOutcome]]:
+) -> tuple[list[Work], dict[str, TitleOutcome]]:
     """Which titles need work, and the outcomes of those that need none."""
-    todo: list[tuple[PresentTitle, list[Identity]]] = []
+    todo: list[Work] = []
     outcomes: dict[str, TitleOutcome] = {}
     for title in titles:
         if title.state is not TitleState.OK:
@@ -75,19 +107,18 @@ def _sort_out(
             outcomes[title.title_id] = TitleOutcome(
                 title_id=title.title_id, state=TitleState.QUARANTINED, reason=quarantine
             )
-        elif lacking := _lacking_inputs(workspace, step, title, missing):
-            reason = f"waits for {', '.join(lacking)}"
+        elif reason := _waits_for(workspace, step, title, missing):
             outcomes[title.title_id] = TitleOutcome(title_id=title.title_id, state=TitleState.WAITING, reason=reason)
         else:
-            todo.append((title, missing))
+            todo.append(Work(title, tuple(missing)))
     return todo, outcomes
 
 
-def _lacking_inputs(
-    workspace: Workspace, step: TitleStep, title: PresentTitle, missing: Sequence[Identity]
-) -> list[str]:
+def _waits_for(workspace: Workspace, step: TitleStep, title: PresentTitle, missing: Sequence[Identity]) -> str:
+    """What the title lacks before the step can make it; "" if nothing."""
     parents = {parent for one in missing for parent in TABLES[one.table].parents} - set(step.tables)
-    return sorted(parent for parent in parents if not workspace.store.has(title.chain.identity(parent)))
+    lacking = sorted(parent for parent in parents if not workspace.store.has(title.chain.identity(parent)))
+    return f"waits for {', '.join(lacking)}" if lacking else step.waits_for(title)
 
 
 def _index_found(
@@ -119,43 +150,80 @@ def _discard_damaged(workspace: Workspace, identity: Identity, history: StepHist
     return workspace.discard_if_damaged(row.object_key, row.sha256) if row else ""
 
 
-def _damaged_inputs(
-    workspace: Workspace, step: TitleStep, title: PresentTitle, missing: Sequence[Identity], history: StepHistory
-) -> list[str]:
-    """What is wrong with the stored values that the step would read; they are removed, and made again by a next run."""
-    parents = {parent for one in missing for parent in TABLES[one.table].parents} - {one.table for one in missing}
-    found = [_discard_damaged(workspace, title.chain.identity(parent), history) for parent in sorted(parents)]
-    found.append(workspace.discard_if_damaged(title.object_key, title.sha256))
-    return [sentence for sentence in found if sentence]
+def _one_by_one(run: _Run, todo: Sequence[Work]) -> Iterator[TitleOutcome]:
+    for work in todo:
+        yield _one_title(run, work)
 
 
-def _one_title(
-    workspace: Workspace,
-    step: TitleStep,
-    title: PresentTitle,
-    missing: Sequence[Identity],
-    history: StepHistory,
-    retries: RetrySettings,
-) -> TitleOutcome:
-    started = time.monotonic()
+def _streamed(run: _Run, todo: Sequence[Work]) -> Iterator[TitleOutcome]:
+    """Many titles at once. What may pass by itself, and whatever a failed batch held, is done again title by title."""
+    assert isinstance(run.step, StreamStep)
+    remaining, begun, again = deque(todo), dict[str, Work](), list[Work]()
+
+    def offered() -> Iterator[Work]:
+        while remaining:
+            work = remaining.popleft()
+            begun[work.title.title_id] = work
+            yield work
+
+    while remaining:
+        started = time.monotonic()
+        results = run.step.make_stream(offered(), run.refuse_damaged)
+        while (result := _next_result(results, begun)) is not None:
+            work = begun.pop(result.title_id)
+            if isinstance(result.error, TransientError | MemoryError):
+                again.append(work)
+                continue
+            now = time.monotonic()
+            yield _concluded(run, work, result.made, result.error, now - started)
+            started = now
+        again += begun.values()
+        begun.clear()
+        while again:
+            yield _one_title(run, again.pop(0))
+
+
+def _next_result(results: Iterator[StreamResult], begun: Mapping[str, Work]) -> StreamResult | None:
+    """The stream's next result; None at its end, also when a batch failed.
+
+    A batch holds work of many titles: each title that was begun is then tried alone, where a fault is its own. If no
+    title was begun, the fault is the step's, and is raised.
+    """
     try:
-        if damaged := _damaged_inputs(workspace, step, title, missing, history):
-            reason = f"{title.title_id}: {'; '.join(damaged)}. Run again: it is made anew."
-            return _set_aside(workspace, title, missing, history, TitleState.FAILED, reason)
-        made = _with_retries(step, title, missing, retries)
-    except UnusableMediaError as error:
-        return _set_aside(workspace, title, missing, history, TitleState.QUARANTINED, str(error))
-    except MediaFMError as error:
-        return _set_aside(workspace, title, missing, history, TitleState.FAILED, str(error))
-    except Exception as error:  # noqa: BLE001 - the one place where a fault of ours becomes one title's failure
-        reason = f"{title.title_id}: {type(error).__name__}: {error}; this is a fault of the program"
-        return _set_aside(workspace, title, missing, history, TitleState.FAILED, reason, format_trace(error))
-    seconds = time.monotonic() - started
-    new = [one for one in made if one.identity in missing]
+        return next(results, None)
+    except Exception:
+        if not begun:
+            raise
+        return None
+
+
+def _one_title(run: _Run, work: Work) -> TitleOutcome:
+    started = time.monotonic()
+    made: Sequence[Made] = ()
+    error: Exception | None = None
+    try:
+        run.refuse_damaged(work)
+        made = _with_retries(run.step, work, run.retries)
+    except Exception as fault:  # noqa: BLE001 - it becomes this title's outcome
+        error = fault
+    return _concluded(run, work, made, error, time.monotonic() - started)
+
+
+def _concluded(run: _Run, work: Work, made: Sequence[Made], error: Exception | None, seconds: float) -> TitleOutcome:
+    """Records what became of a title: the one place where an error becomes a state."""
+    title_id = work.title.title_id
+    if isinstance(error, UnusableMediaError):
+        return _set_aside(run, work, TitleState.QUARANTINED, str(error))
+    if isinstance(error, MediaFMError):
+        return _set_aside(run, work, TitleState.FAILED, str(error))
+    if error is not None:
+        reason = f"{title_id}: {type(error).__name__}: {error}; this is a fault of the program"
+        return _set_aside(run, work, TitleState.FAILED, reason, format_trace(error))
+    new = [one for one in made if one.identity in work.missing]
     for one in new:
-        workspace.ledger.add(_record(workspace, title, one, seconds / len(new), history))
+        run.workspace.ledger.add(_record(run.workspace, work.title, one, seconds / len(new), run.history))
     return TitleOutcome(
-        title_id=title.title_id,
+        title_id=title_id,
         state=TitleState.OK,
         was_made=True,
         rows={one.identity.table: one.stored.num_rows for one in made},
@@ -163,19 +231,17 @@ def _one_title(
     )
 
 
-def _with_retries(
-    step: TitleStep, title: PresentTitle, missing: Sequence[Identity], retries: RetrySettings
-) -> list[Made]:
+def _with_retries(step: TitleStep, work: Work, retries: RetrySettings) -> list[Made]:
     wait_seconds = retries.first_wait_seconds
     for attempt in range(1, retries.attempts + 1):
         try:
-            return step.make(title, missing)
+            return step.make(work.title, work.missing)
         except (TransientError, MemoryError) as error:
             if attempt == retries.attempts:
                 raise TransientError(
                     str(error) or type(error).__name__,
                     rule=f"it did not pass in {retries.attempts} attempts",
-                    where=title.title_id,
+                    where=work.title.title_id,
                     remedy="Run again when the cause is gone.",
                 ) from error
             time.sleep(wait_seconds)
@@ -183,29 +249,21 @@ def _with_retries(
     raise AssertionError("unreachable")
 
 
-def _set_aside(
-    workspace: Workspace,
-    title: PresentTitle,
-    missing: Sequence[Identity],
-    history: StepHistory,
-    state: TitleState,
-    reason: str,
-    trace: str = "",
-) -> TitleOutcome:
-    for identity in missing:
-        workspace.ledger.add(
+def _set_aside(run: _Run, work: Work, state: TitleState, reason: str, trace: str = "") -> TitleOutcome:
+    for identity in work.missing:
+        run.workspace.ledger.add(
             LedgerRecord.of(
                 identity,
                 state=state,
                 reason=reason,
-                generation=history.next_generation(identity),
+                generation=run.history.next_generation(identity),
                 step_version=TABLES[identity.table].step_version,
-                media_sha256=title.media_sha256,
-                is_forced=workspace.is_forced,
-                details={"decoder_version": history.decoder_version, "trace": trace},
+                media_sha256=work.title.media_sha256,
+                is_forced=run.workspace.is_forced,
+                details={"decoder_version": run.history.decoder_version, "trace": trace},
             )
         )
-    return TitleOutcome(title_id=title.title_id, state=state, reason=reason)
+    return TitleOutcome(title_id=work.title.title_id, state=state, reason=reason)
 
 
 def _record(
@@ -224,5 +282,6 @@ def _record(
         checkpoint_sha256=checkpoint,
         media_sha256=title.media_sha256,
         is_forced=workspace.is_forced,
+        cost_usd=made.cost_usd,
         details=made.details,
     )

@@ -50,4 +50,6 @@ def odd_sounds() -> list[ShotAudio]:
 
 def odd_inputs(modality: Modality) -> Sequence[Any]:
     """Inputs that every encoder of `modality` must bear."""
-    return {Modality.VIDEO: odd_shots, Modality.AUDIO: odd_sounds, Modality.TEXT: lambda: TEXTS}[modality]()
+    if modality is Modality.VIDEO:
+        return odd_shots()
+    return odd_sounds() if modality is Modality.AUDIO else TEXTS

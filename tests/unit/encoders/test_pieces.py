@@ -83,8 +83,9 @@ def test_an_item_leaves_as_soon_as_its_last_piece_is_encoded() -> None:
 
 
 def test_a_rare_bucket_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "MAX_OPEN_ITEMS", 8)
-    order = [each.key for each in Words().encode_stream((place, "rare" if place == 0 else "a") for place in range(100))]
+    monkeypatch.setattr(pieces, "MAX_WAIT_ITEMS", 8)
+    items = ((place, "rare" if place == 0 else "a") for place in range(100))
+    order = [each.key for each in Words().encode_stream(items)]
     assert sorted(order) == list(range(100))
     assert order.index(0) < 20
 

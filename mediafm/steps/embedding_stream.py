@@ -1,0 +1,209 @@
+"""How a frozen encoder goes over many titles: one stream of items, batches across titles, one table a title.
+
+A worker thread reads ahead (pictures from the store, sound from the decoding child) while the network is busy.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mediafm.encoders.encoder import NOTHING_BOUGHT, Encoder, Usage
+from mediafm.encoders.given import IMPORTED, NO_ENCODER
+from mediafm.steps.encoders import borrow_encoder
+from mediafm.steps.prefetch import Prefetched
+from mediafm.steps.present import PresentTitle
+from mediafm.steps.step import Guard, Made, StreamResult, StreamStep, Work, let_pass
+from mediafm.steps.workspace import Workspace
+from mediafm.store.vectors import vectors_to_arrow
+from mediafm.types import Json, Modality
+
+ITEMS_AHEAD = 16
+"""How many shots' pictures or sound wait for the encoder at most: bounds memory, whatever the titles' length."""
+
+Item = tuple[int, Any]
+"""A row of the title's table and what the encoder reads for it."""
+
+
+@dataclass(slots=True)
+class _OpenTitle:
+    """A title whose vectors are being gathered.
+
+    num_waiting: items that went to the encoder and have not come back.
+    """
+
+    work: Work
+    vectors: NDArray[np.float32]
+    is_present: NDArray[np.bool_]
+    num_waiting: int = 0
+    is_read: bool = False
+    usage: Usage = NOTHING_BOUGHT
+
+    @property
+    def is_complete(self) -> bool:
+        return self.is_read and not self.num_waiting
+
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    work: Work
+    num_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    title_id: str
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    title_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    title_id: str
+    error: Exception
+
+
+_Event = _Begin | _Read | _End | _Unreadable
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What is under way: titles being gathered, and results that are ready to be taken."""
+
+    open: dict[str, _OpenTitle] = field(default_factory=dict)
+    ready: deque[_OpenTitle | _Unreadable] = field(default_factory=deque)
+
+
+class EncoderStep(StreamStep):
+    """One frozen encoder over what each title has for it."""
+
+    modality: ClassVar[Modality]
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    @abstractmethod
+    def num_rows(self, title: PresentTitle) -> int:
+        """How many rows the title's table has."""
+
+    @abstractmethod
+    def items(self, title: PresentTitle) -> Iterator[Item]:
+        """What the encoder reads, by row, in order; rows left out are absent. Called on the worker thread."""
+
+    @abstractmethod
+    def table(self, vectors: NDArray[np.float32], is_present: NDArray[np.bool_]) -> pa.Table:
+        """The title's value."""
+
+    @property
+    def encoder(self) -> Encoder[Any]:
+        return borrow_encoder(self._workspace, self.modality)
+
+    def waits_for(self, title: PresentTitle) -> str:
+        """Vectors that the user brings are waited for."""
+        if self.encoder.spec.name != IMPORTED:
+            return ""
+        return f"waits for its {self.modality} vectors: `mediafm import-embeddings FILE --modality {self.modality}`"
+
+    def make_stream(self, works: Iterable[Work], guard: Guard = let_pass) -> Iterator[StreamResult]:
+        """As `StreamStep.make_stream`. An error of the encoder ends the stream: a batch has items of many titles."""
+        encoder, desk = self.encoder, _Desk()
+        prefetched = Prefetched(self._events(works, guard), ITEMS_AHEAD)
+        try:
+            for encoded in encoder.encode_stream(self._asked(prefetched, desk)):
+                title_id, row = encoded.key
+                title = desk.open.get(title_id)
+                if title is not None:
+                    title.vectors[row], title.is_present[row] = encoded.vector, True
+                    title.usage += encoded.usage
+                    title.num_waiting -= 1
+                    self._settle(desk, title_id)
+                yield from self._results(desk)
+            yield from self._results(desk)
+        finally:
+            prefetched.close()
+
+    def _events(self, works: Iterable[Work], guard: Guard) -> Iterator[_Event]:
+        """Everything that is to be read, title after title; what is wrong with one title is that title's own event."""
+        for work in works:
+            title_id = work.title.title_id
+            try:
+                guard(work)
+                yield _Begin(work, self.num_rows(work.title))
+                if self.encoder.spec.name != NO_ENCODER:
+                    for item in self.items(work.title):
+                        yield _Read(title_id, item)
+            except Exception as error:  # noqa: BLE001 - handed on as this title's result
+                yield _Unreadable(title_id, error)
+            else:
+                yield _End(title_id)
+
+    def _asked(self, events: Iterable[_Event], desk: _Desk) -> Iterator[tuple[tuple[str, int], Any]]:
+        """The items for the encoder; beginnings and ends of titles are noted on the way."""
+        width = self.encoder.spec.width
+        for event in events:
+            if isinstance(event, _Begin):
+                vectors = np.zeros((event.num_rows, width), np.float32)
+                is_present = np.zeros(event.num_rows, np.bool_)
+                desk.open[event.work.title.title_id] = _OpenTitle(event.work, vectors, is_present)
+            elif isinstance(event, _Read):
+                row, item = event.item
+                desk.open[event.title_id].num_waiting += 1
+                yield (event.title_id, row), item
+            elif isinstance(event, _End):
+                desk.open[event.title_id].is_read = True
+                self._settle(desk, event.title_id)
+            else:
+                desk.open.pop(event.title_id, None)
+                desk.ready.append(event)
+
+    def _settle(self, desk: _Desk, title_id: str) -> None:
+        if desk.open[title_id].is_complete:
+            desk.ready.append(desk.open.pop(title_id))
+
+    def _results(self, desk: _Desk) -> Iterator[StreamResult]:
+        while desk.ready:
+            done = desk.ready.popleft()
+            if isinstance(done, _Unreadable):
+                yield StreamResult(done.title_id, error=done.error)
+            else:
+                yield self._result(done)
+
+    def _result(self, title: _OpenTitle) -> StreamResult:
+        title_id = title.work.title.title_id
+        (identity,) = title.work.missing
+        usage = title.usage
+        details: dict[str, Json] = {}
+        if usage != NOTHING_BOUGHT:
+            details = {
+                "num_tokens": usage.num_tokens,
+                "num_bought": usage.num_bought,
+                "num_cached": usage.num_cached,
+            }
+        try:
+            table = self.table(title.vectors, title.is_present)
+            made = Made.of(self._workspace.store, identity, table, details, usage.cost_usd)
+        except Exception as error:  # noqa: BLE001 - this title's result
+            return StreamResult(title_id, error=error)
+        return StreamResult(title_id, made=(made,))
+
+
+def shot_table(vectors: NDArray[np.float32], is_present: NDArray[np.bool_]) -> pa.Table:
+    """A unimodal table: a row a shot, its vector null where the modality is absent."""
+    return pa.table(
+        {
+            "shot_index": pa.array(np.arange(len(vectors), dtype=np.int32)),
+            "is_present": pa.array(is_present),
+            "vector": vectors_to_arrow(vectors, is_present),
+        }
+    )
