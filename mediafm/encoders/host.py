@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mediafm.budget import refuse_beyond
+
 
 class VectorCache(Protocol):
     """Vectors by a key that covers all they depend on, kept across titles and runs."""
@@ -63,19 +65,6 @@ class OwnPurse:
     def settle(self, reservation: int, cost_usd: float) -> None:
         self.spent_usd += cost_usd - self._reserved[reservation]
         self._reserved[reservation] = cost_usd
-
-
-def refuse_beyond(spent_usd: float, cost_usd: float, budget_usd: float | None) -> None:
-    """Raises `EncoderError` if `cost_usd` more would pass the budget."""
-    from mediafm.errors import EncoderError
-
-    if budget_usd is not None and spent_usd + cost_usd > budget_usd:
-        raise EncoderError(
-            f"${spent_usd:.6f} are spent and ${cost_usd:.6f} more are needed",
-            rule=f"the budget of ${budget_usd:.6f} is not passed",
-            where="budget_usd",
-            remedy="Raise `budget_usd` in the profile and run again: what is bought is kept.",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
