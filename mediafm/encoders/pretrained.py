@@ -7,7 +7,8 @@ and a branch that moved on is another revision.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import file_digest
@@ -166,14 +167,16 @@ def load_network(
     """
     import torch
 
-    found, info = network.from_pretrained(
-        pretrained.folder(),
-        local_files_only=True,
-        weights_only=True,
-        dtype=getattr(torch, dtype),
-        output_loading_info=True,
-        **options,
-    )
+    folder = pretrained.folder()
+    with _without_reports():
+        found, info = network.from_pretrained(
+            folder,
+            local_files_only=True,
+            weights_only=True,
+            dtype=getattr(torch, dtype),
+            output_loading_info=True,
+            **options,
+        )
     absent = [name for name in info["missing_keys"] if not name.startswith(tuple(may_be_absent))]
     if absent or info.get("mismatched_keys"):
         raise EncoderError(
@@ -184,6 +187,23 @@ def load_network(
             remedy="Name weights of this architecture.",
         )
     return found.eval().requires_grad_(False).to(device)
+
+
+@contextmanager
+def _without_reports() -> Iterator[None]:
+    """Silences transformers' table of weights that are not used: of half a model there are always some."""
+    import transformers
+
+    logging: Any = transformers.utils.logging
+    verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if has_bars:
+            logging.enable_progress_bar()
 
 
 def _folder_revision(folder: Path, where: str) -> str:
