@@ -216,6 +216,8 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
         for key in ("catalog", "root", "state"):
             if isinstance(values.get(key), str) and "://" not in values[key]:
                 values[key] = str(base / Path(values[key]).expanduser())
+        if str(values.get("profile", "")).endswith(".toml"):
+            values["profile"] = str(base / Path(values["profile"]).expanduser())
         if isinstance(values.get("labels"), list):
             values["labels"] = [str(base / Path(str(item)).expanduser()) for item in values["labels"]]
     values.update({key: value for key, value in (overrides or {}).items() if value is not None})
@@ -224,6 +226,8 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
 
 def load_profile(name_or_path: str) -> Profile:
     """A shipped profile by name, or one from a file.
+
+    A setting `weights` that begins with "./" or "../" is relative to the profile's own folder.
 
     Raises:
         ConfigError: no such profile, or its file is wrong.
@@ -240,7 +244,17 @@ def load_profile(name_or_path: str) -> Profile:
             rule=f"a profile is one of {', '.join(names)} or the path of a profile file",
             remedy="Check the name, or write the file.",
         )
-    return _validated(Profile, _read_toml(file), str(file))
+    return _validated(Profile, _beside(file, _read_toml(file)), str(file))
+
+
+def _beside(profile: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """A profile's values, with relative `weights` made absolute."""
+    for section in values.values():
+        settings = section.get("settings") if isinstance(section, dict) else None
+        weights = settings.get("weights") if isinstance(settings, dict) else None
+        if isinstance(settings, dict) and isinstance(weights, str) and weights.startswith(("./", "../")):
+            settings["weights"] = str((profile.absolute().parent / weights).resolve())
+    return values
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mediafm.cli.audit import audit
+from mediafm.cli.cost import cost, estimate
 from mediafm.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from mediafm.cli.sample import sample
 from mediafm.cli.search import search
@@ -39,7 +40,7 @@ def library() -> None:
     """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
 
 
-VERBS: Sequence[click.Command] = (audit, sample, search, sql, status)
+VERBS: Sequence[click.Command] = (audit, cost, estimate, sample, search, sql, status)
 for _verb in VERBS:
     library.add_command(_verb)
 

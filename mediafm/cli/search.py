@@ -1,4 +1,4 @@
-"""`mediafm search`: the shots nearest to one shot."""
+"""`mediafm search`: the shots nearest to one shot, or to a description."""
 
 from __future__ import annotations
 
@@ -7,22 +7,39 @@ import click
 from mediafm.cli.options import configured, json_option
 from mediafm.cli.show import echo_json, echo_table
 from mediafm.config import Config
+from mediafm.types import Json
 
 
 @click.command()
-@click.option("--title", "title_id", required=True, help="The title of the shot to start from.")
-@click.option("--shot", "shot_index", required=True, type=click.IntRange(min=0), help="The shot's index in its title.")
+@click.option("--title", "title_id", help="The title of the shot to start from.")
+@click.option("--shot", "shot_index", type=click.IntRange(min=0), help="The shot's index in its title.")
+@click.option("--text", help='What the picture shows ("a red car at night"), for a video encoder with a text tower.')
 @click.option("--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many shots to show.")
 @click.option("--vectors", default="contextual", show_default=True, type=click.Choice(["contextual", "fused"]))
 @configured
 @json_option
-def search(config: Config, title_id: str, shot_index: int, top: int, vectors: str, as_json: bool) -> None:
-    """The shots whose vectors are nearest to one shot's, over all titles, exactly."""
-    from mediafm.steps.search import search_shots
+def search(
+    config: Config,
+    title_id: str | None,
+    shot_index: int | None,
+    text: str | None,
+    top: int,
+    vectors: str,
+    as_json: bool,
+) -> None:
+    """The shots nearest to one shot (--title, --shot) or to a description (--text), over all titles, exactly."""
+    from mediafm.steps.search import search_by_text, search_shots
 
-    hits = search_shots(config, title_id, shot_index, top, f"{vectors}_embeddings")
+    if text is not None and title_id is None and shot_index is None:
+        query: dict[str, Json] = {"text": text, "vectors": "video"}
+        hits = search_by_text(config, text, top)
+    elif text is None and title_id is not None and shot_index is not None:
+        query = {"title_id": title_id, "shot_index": shot_index, "vectors": vectors}
+        hits = search_shots(config, title_id, shot_index, top, f"{vectors}_embeddings")
+    else:
+        raise click.UsageError("give --title and --shot, or --text alone")
     if as_json:
-        echo_json({"title_id": title_id, "shot_index": shot_index, "vectors": vectors, "hits": hits})
+        echo_json({**query, "hits": hits})
         return
     echo_table(
         ("title", "shot", "from", "to", "cosine"),

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +127,14 @@ class EncoderSpec:
             "crosses_cuts": self.crosses_cuts,
             "settings": dict(self.settings),
         }
+
+
+@runtime_checkable
+class ReadsQueries(Protocol):
+    """An encoder with a text tower beside its own: a description and what it describes lie near each other."""
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        """The vector [width] of a description, of norm 1. Raises `ConfigError` where the weights have no such tower."""
 
 
 class Encoder(ABC, Generic[Input]):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mediafm.config import Config
-from mediafm.errors import NotFoundError
-from mediafm.search import StoredVectors, nearest
+from mediafm.encoders.encoder import ReadsQueries
+from mediafm.errors import ConfigError, NotFoundError
+from mediafm.search import Hit, StoredVectors, nearest
+from mediafm.steps.encoders import borrow_encoder
 from mediafm.steps.existing import existing_store
+from mediafm.steps.workspace import Workspace
 from mediafm.store.store import Store
 from mediafm.store.vectors import arrow_to_vectors
 from mediafm.store.views import connect
-from mediafm.types import Json
+from mediafm.types import Json, Modality
 
 
 def search_shots(config: Config, title_id: str, shot_index: int, top: int, table: str) -> list[dict[str, Json]]:
@@ -24,12 +27,7 @@ def search_shots(config: Config, title_id: str, shot_index: int, top: int, table
         NotFoundError: the title has no current vectors in `table`, or no such shot.
     """
     store = existing_store(config)
-    with connect(store) as connection:
-        rows = connection.execute(
-            "SELECT title_id, object_key, producer_id FROM current WHERE table_name = $table ORDER BY title_id",
-            {"table": table},
-        ).fetchall()
-    keys = {title: (key, producer) for title, key, producer in rows}
+    keys = _current(store, table)
     if title_id not in keys:
         raise NotFoundError(
             f"title {title_id!r} has no {table}",
@@ -48,6 +46,46 @@ def search_shots(config: Config, title_id: str, shot_index: int, top: int, table
         )
     query = own.vectors[int(place[0])].astype(np.float32)
     hits = nearest(query, _stream(store, keys), top, {(title_id, shot_index)}, own.producer)
+    return _with_times(store, hits)
+
+
+def search_by_text(config: Config, text: str, top: int) -> list[dict[str, Json]]:
+    """As `search_text`, in the root of `config`. Raises also `NotFoundError` where there is no root."""
+    existing_store(config)
+    with Workspace.open(config) as workspace:
+        return search_text(workspace, text, top)
+
+
+def search_text(workspace: Workspace, text: str, top: int) -> list[dict[str, Json]]:
+    """The `top` shots whose picture is nearest to what `text` describes, by the video encoder's own text tower.
+
+    Raises:
+        ConfigError: the profile's video encoder has no text tower, or its pictures are not projected beside it.
+        NotFoundError: no title has current video vectors by that encoder.
+    """
+    encoder = borrow_encoder(workspace, Modality.VIDEO)
+    if not isinstance(encoder, ReadsQueries):
+        raise ConfigError(
+            f"the video encoder {encoder.spec.name}",
+            rule="a description is compared with pictures by an encoder that reads both (CLIP, SigLIP)",
+            where=f"profile {workspace.profile.name}, video",
+            remedy='Choose `hf-video` with such weights and `output = "projected"`, or search by --title and --shot.',
+        )
+    store, table = workspace.store, "video_embeddings"
+    producer = workspace.producer_ids[table]
+    keys = _current(store, table)
+    made_so = {title: (key, made_by) for title, (key, made_by) in keys.items() if made_by == producer}
+    if not made_so:
+        raise NotFoundError(
+            f"no title has {table} by {encoder.spec.name} of profile {workspace.profile.name}",
+            rule=f"{len(keys)} titles have them by another",
+            remedy="`mediafm run` makes them; `--profile` names the profile that made those.",
+        )
+    hits = nearest(encoder.encode_query(text), _stream(store, made_so), top, (), producer)
+    return _with_times(store, hits)
+
+
+def _with_times(store: Store, hits: Sequence[Hit]) -> list[dict[str, Json]]:
     times = _times(store, sorted({hit.title_id for hit in hits}))
     return [
         {
@@ -57,6 +95,16 @@ def search_shots(config: Config, title_id: str, shot_index: int, top: int, table
         }
         for hit in hits
     ]
+
+
+def _current(store: Store, table: str) -> dict[str, tuple[str, str]]:
+    """Title -> object key and producer of its current value."""
+    with connect(store) as connection:
+        rows = connection.execute(
+            "SELECT title_id, object_key, producer_id FROM current WHERE table_name = $table ORDER BY title_id",
+            {"table": table},
+        ).fetchall()
+    return {title: (key, producer) for title, key, producer in rows}
 
 
 def _stream(store: Store, keys: Mapping[str, tuple[str, str]]) -> Iterator[StoredVectors]:

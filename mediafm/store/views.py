@@ -7,6 +7,7 @@ title's file only.
     ledger             every record that was ever written (column `table_name`: `table` is a word of SQL)
     current            exactly one row for each table and title that has a current value
     title_status       one row for each title: state, reason, step, shots, duration, coverage
+    costs              one row for each value that was bought: title, asset, tokens, texts bought and cached, dollars
     titles shots frames cues <modality>_embeddings fused_embeddings metadata_embeddings contextual_embeddings
     title_embeddings   the current values, each with its title_id; vectors as FLOAT[width]
     manifest_titles    which titles each training manifest covers
@@ -29,6 +30,25 @@ from mediafm.store.sql import is_among, make_view, new_duckdb, open_duckdb, path
 from mediafm.store.status import STATUS_VIEW
 from mediafm.store.store import STORE_FOLDER, Store
 from mediafm.store.vectors import LIST_SIZE_KEY
+
+COSTS_VIEW = """
+SELECT
+    title_id,
+    asset,
+    table_name,
+    producer_id,
+    fingerprint,
+    run_id,
+    recorded_at,
+    CAST(details ->> 'num_tokens' AS BIGINT) AS num_tokens,
+    CAST(details ->> 'num_bought' AS BIGINT) AS num_bought,
+    CAST(details ->> 'num_cached' AS BIGINT) AS num_cached,
+    cost_usd
+FROM ledger
+WHERE details ->> 'num_bought' IS NOT NULL
+ORDER BY title_id, asset, recorded_at
+"""
+"""What endpoints were paid for, of whatever producer, current or not: money spent stays spent."""
 
 VIEW_NAMES = {"spans": "shots"}
 """Views that are not called like their table."""
@@ -67,6 +87,7 @@ def connect(
         connection.execute("SET preserve_insertion_order = false")
         _make_index(connection, title_ids, choice or pointed(store))
         connection.execute("RESET preserve_insertion_order")
+        connection.execute(f"CREATE TEMP VIEW costs AS {COSTS_VIEW}")
         for table in TABLES:
             _make_table_view(connection, store, table)
         _make_manifest_view(connection, store)
