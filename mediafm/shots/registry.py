@@ -12,6 +12,7 @@ from mediafm.shots.detector import ShotDetector
 
 _FACTORIES = {
     "lite": "mediafm.shots.lite",
+    "transnetv2": "mediafm.shots.transnetv2",
     "adaptive": "mediafm.shots.pyscenedetect",
     "content": "mediafm.shots.pyscenedetect",
     "histogram": "mediafm.shots.pyscenedetect",

@@ -32,7 +32,7 @@ def test_the_lite_profile_names_the_default() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"lite, adaptive, content, .*Did you mean 'adaptive'\?"):
+    with pytest.raises(ConfigError, match=r"lite, transnetv2, adaptive, content, .*Did you mean 'adaptive'\?"):
         create_detector(DetectorChoice(name="adaptve"))
     with pytest.raises(ConfigError, match="Choose one of them"):
         create_detector(DetectorChoice(name="zzz"))
@@ -57,9 +57,9 @@ def test_a_setting_out_of_bounds_says_which() -> None:
 @pytest.mark.parametrize("name", detector_names())
 def test_a_setting_moves_the_spec(name: str) -> None:
     plain = create_detector(DetectorChoice(name=name)).spec
-    key = "min_shot_frames" if name == "lite" else "min_scene_len"
-    changed = create_detector(DetectorChoice(name=name, settings={key: 33})).spec
-    assert changed.settings[key] == 33
+    key, value = {"lite": ("min_shot_frames", 33), "transnetv2": ("threshold", 0.33)}.get(name, ("min_scene_len", 33))
+    changed = create_detector(DetectorChoice(name=name, settings={key: value})).spec
+    assert changed.settings[key] == value
     assert changed.as_json() != plain.as_json()
 
 
