@@ -132,7 +132,12 @@ def test_nothing_loaded_may_run_code() -> None:
             text = file.read_text()
             assert "import pickle" not in text, file
             assert "trust_remote_code=True" not in text, file
-            assert "torch.load(" not in text.replace("weights_only=True", ""), file
+            for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+                if ast.unparse(call.func) == "torch.load":
+                    assert "weights_only=True" in map(ast.unparse, call.keywords), file
+                if isinstance(call.func, ast.Attribute) and call.func.attr == "from_pretrained":
+                    given = [ast.unparse(keyword) for keyword in call.keywords]
+                    assert "local_files_only=True" in given, f"{file}: {ast.unparse(call)}"
 
 
 def test_packages_begin_with_a_docstring_and_nothing_else() -> None:

@@ -29,6 +29,7 @@ from mediafm.types import TitleState
 ALL_VIEWS = {
     "ledger",
     "title_status",
+    "costs",
     "titles",
     "shots",
     "frames",
@@ -75,7 +76,7 @@ def test_every_value_is_seen_with_its_title(filled: Store) -> None:
             row[0] for row in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
         }
         assert found == ALL_VIEWS
-        for view in ALL_VIEWS - {"ledger", "manifest_titles"}:
+        for view in ALL_VIEWS - {"ledger", "manifest_titles", "costs"}:
             rows = connection.execute(f"SELECT title_id, count(*) FROM {view} GROUP BY 1 ORDER BY 1").fetchall()
             assert [row[0] for row in rows] == ["a", "b"], view
 
@@ -241,3 +242,21 @@ def test_the_connection_is_locked(filled: Store, tmp_path: Path) -> None:
         ):
             with pytest.raises(duckdb.Error, match=r"disabled by configuration|has been locked|Cannot"):
                 connection.execute(sql)
+
+
+def test_costs_are_what_was_bought_of_whatever_producer(filled: Store) -> None:
+    with LedgerWriter(filled, RUN) as ledger:
+        for run, dollars in enumerate((0.5, 0.25)):
+            ledger.add(
+                LedgerRecord(
+                    asset="text_embeddings",
+                    table="text_embeddings",
+                    title_id="a",
+                    state=TitleState.FAILED,
+                    reason="an old space",
+                    cost_usd=dollars,
+                    details={"num_tokens": 10 + run, "num_bought": 2, "num_cached": 1},
+                )
+            )
+    rows = fetch(filled, "SELECT title_id, sum(num_tokens), sum(num_bought), sum(cost_usd) FROM costs GROUP BY 1")
+    assert rows == [("a", 21, 4, 0.75)]
