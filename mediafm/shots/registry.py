@@ -18,6 +18,7 @@ _FACTORIES = {
     "histogram": "mediafm.shots.pyscenedetect",
     "hash": "mediafm.shots.pyscenedetect",
     "threshold": "mediafm.shots.pyscenedetect",
+    "given": "mediafm.shots.given",
 }
 """Name -> the module whose `build(choice)` makes it."""
 

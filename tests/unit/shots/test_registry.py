@@ -57,7 +57,11 @@ def test_a_setting_out_of_bounds_says_which() -> None:
 @pytest.mark.parametrize("name", detector_names())
 def test_a_setting_moves_the_spec(name: str) -> None:
     plain = create_detector(DetectorChoice(name=name)).spec
-    key, value = {"lite": ("min_shot_frames", 33), "transnetv2": ("threshold", 0.33)}.get(name, ("min_scene_len", 33))
+    key, value = {
+        "lite": ("min_shot_frames", 33),
+        "transnetv2": ("threshold", 0.33),
+        "given": ("shot_set", "by hand"),
+    }.get(name, ("min_scene_len", 33))
     changed = create_detector(DetectorChoice(name=name, settings={key: value})).spec
     assert changed.settings[key] == value
     assert changed.as_json() != plain.as_json()
