@@ -1,8 +1,8 @@
 """How a published network wants its pictures: what its image processor's file says, done on the device.
 
 Frames leave as uint8 and are resized, cropped, rescaled and normalised where the network runs. Each of the two passes
-of resizing rounds to whole levels, as Pillow does, which the checkpoints were trained with: on every device the pixels
-are Pillow's within one level.
+of resizing rounds to whole levels, as Pillow does, which the checkpoints were made with: on every device the pixels of
+a wide frame are Pillow's within one level (of a tall one, whose height Pillow resizes first, within a few).
 
 N pictures, C = 3 colours, H height, W width.
 """
