@@ -28,6 +28,7 @@ from mediafm.errors import MediaError
 from mediafm.extract.carriers import CutShot
 from mediafm.extract.reader import MediaReader
 from mediafm.fusion import Space, fuse
+from mediafm.media.audio import is_silent
 from mediafm.media.info import MediaInfo
 from mediafm.media.synthetic.catalog import write_sample
 from mediafm.media.synthetic.settings import SampleSettings
@@ -76,10 +77,9 @@ def rows(catalog: Path | None) -> list[Row]:
 
 def _encode_catalog(catalog: Path, clock: Clock) -> Iterator[Encoded]:
     config, profile = Config(), load_profile("lite")
-    choices = {Modality.VIDEO: profile.video, Modality.AUDIO: profile.audio, Modality.TEXT: profile.text}
-    encoders = {modality: create_encoder(modality, choice) for modality, choice in choices.items()}
+    encoders = {modality: create_encoder(modality, profile.encoder(modality)) for modality in Modality}
     specs = {modality: encoder.spec.as_json() for modality, encoder in encoders.items()}
-    space = Space.create(specs, config.fusion, config.metadata.fields)
+    space = Space.create(specs, profile.fusion, config.metadata.fields)
     with MediaReader(config.limits) as reader:
         for title in scan_catalog(str(catalog), config.limits).titles:
             try:
@@ -112,7 +112,7 @@ def _encode_title(
         Modality.AUDIO: (
             (shot.index, ShotAudio(shot.samples, config.audio.sample_rate_hz))
             for shot in reader.audio(title.uri, info, spans, config.audio)
-            if _level_dbfs(shot.samples) >= config.audio.silence_dbfs
+            if not is_silent(shot.samples, config.audio)
         ),
         Modality.TEXT: ((shot_index, shot_text(found)) for shot_index, found in by_shot.items()),
     }
@@ -141,11 +141,6 @@ def _frames(cut: CutShot) -> ShotFrames:
     pictures = (cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_COLOR) for frame in cut.frames)
     shown = tuple(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8) for picture in pictures)
     return ShotFrames(shown, tuple(frame.time_seconds for frame in cut.frames))
-
-
-def _level_dbfs(samples: NDArray[np.float32]) -> float:
-    mean_square = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return 10 * float(np.log10(max(mean_square, 1e-20)))
 
 
 def _speed_rows(clock: Clock) -> list[Row]:
