@@ -21,8 +21,6 @@ from mediafm.errors import EncoderError, MediaFMError
 
 ITEMS_PER_LOOK_UP = 256
 """Items that are read before the cache is asked for all of their texts at once."""
-MAX_WAITING = 8192
-"""Pieces that may wait for a request to fill: bounds how long a title is held open where little is to be bought."""
 FROM_CACHE = Usage(num_cached=1)
 
 Element = TypeVar("Element")
@@ -56,6 +54,8 @@ class TextStream(Generic[Key]):
         buyer: gives what buys the others; asked for only if there is something to buy.
         batches: gathers them into requests.
         concurrency: requests under way at once.
+        max_waiting: pieces that may wait for requests to fill or to be answered before anything more is read: bounds
+            how many titles are held open where little is to be bought.
         width: numbers per vector.
     """
 
@@ -67,6 +67,7 @@ class TextStream(Generic[Key]):
         buyer: Callable[[], Buyer],
         batches: Batches,
         concurrency: int,
+        max_waiting: int,
         width: int,
     ) -> None:
         self._pieces = pieces
@@ -74,6 +75,7 @@ class TextStream(Generic[Key]):
         self._buyer = buyer
         self._batches = batches
         self._concurrency = concurrency
+        self._max_waiting = max_waiting
         self._width = width
         self._waiting: dict[str, list[_Piece[Key]]] = {}
         self._num_waiting = 0
@@ -129,8 +131,10 @@ class TextStream(Generic[Key]):
             self._num_waiting += 1
         for wanted in missing:
             self._send(self._batches.add(wanted), pool)
-        if self._num_waiting > MAX_WAITING:
+        if self._num_waiting > self._max_waiting:
             self._send(self._batches.rest(), pool)
+            while self._num_waiting > self._max_waiting:
+                self._collect()
 
     def _cut(self, key: Key, text: str) -> list[_Piece[Key]]:
         pieces = self._pieces(text)

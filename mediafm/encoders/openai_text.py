@@ -174,6 +174,7 @@ class OpenAIText(Encoder[str]):
             buyer=lambda: self._buyer,
             batches=Batches(self.settings.max_inputs, self.settings.max_request_tokens),
             concurrency=self.settings.concurrency,
+            max_waiting=2 * self.settings.concurrency * self.settings.max_inputs,
             width=self.spec.width,
         )
         return stream.run(items)

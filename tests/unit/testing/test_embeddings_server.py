@@ -135,7 +135,7 @@ def test_defects_of_answers(server: EmbeddingsServer) -> None:
 
 
 def test_it_counts_requests_and_those_at_once(server: EmbeddingsServer) -> None:
-    server.always(Fault(delay_seconds=0.2))
+    server.always(Fault(delay_seconds=0.5))
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda text: post(server, {"model": "m", "input": text, "dimensions": 2}), "abc"))
     assert (server.num_requests, server.peak_concurrency) == (3, 3)
