@@ -342,8 +342,8 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--port", type=int, default=8080)
     with EmbeddingsServer(parser.parse_args().port) as server:
-        print(f"base_url = {server.base_url}\nCtrl-C ends it.", flush=True)
         try:
+            print(f"base_url = {server.base_url}\nCtrl-C ends it.", flush=True)
             threading.Event().wait()
         except KeyboardInterrupt:
             print(f"{server.num_requests} requests, {len(server.texts)} texts.", flush=True)
