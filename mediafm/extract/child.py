@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from mediafm.config import AudioSettings, DetectorChoice, FrameSettings, MediaLimits, TimedTextSettings
 from mediafm.errors import InterruptedMediaError, MediaFMError
+from mediafm.extract.child_bounds import let_threads_sleep, limit_address_space, limit_data_instead
 from mediafm.media.sandbox import read_message, write_message
 from mediafm.types import Json, Span
 
@@ -35,28 +36,13 @@ class SidecarFile:
 def main(arguments: list[str]) -> None:
     """Serves requests until the parent closes its end."""
     memory_bytes, read_descriptor, write_descriptor = (int(argument) for argument in arguments)
-    _limit_memory(memory_bytes)
+    limit_address_space(memory_bytes)
+    let_threads_sleep()
     requests: queue.Queue[Mapping[str, Any]] = queue.Queue()
     with os.fdopen(read_descriptor, "rb") as source, os.fdopen(write_descriptor, "wb") as answers:
         threading.Thread(target=_listen, args=(source, requests), daemon=True).start()
         while True:
             _serve(requests.get(), answers)
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    """Bounds the address space to what is held now and `memory_bytes` more, where the system can."""
-    if sys.platform != "linux":
-        return
-    import resource
-
-    with open("/proc/self/statm") as file:
-        held_bytes = int(file.read().split()[0]) * resource.getpagesize()
-    _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = held_bytes + memory_bytes
-    resource.setrlimit(
-        resource.RLIMIT_AS, (wanted if hard_limit == resource.RLIM_INFINITY else min(wanted, hard_limit), hard_limit)
-    )
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _listen(source: BinaryIO, requests: queue.Queue[Mapping[str, Any]]) -> None:
@@ -104,10 +90,13 @@ def _cut(request: Mapping[str, Any], answers: BinaryIO) -> None:
     from mediafm.media.info import MediaInfo
     from mediafm.shots.registry import create_detector
 
+    choice = DetectorChoice.model_validate(request["detector"])
+    if choice.settings.get("device", "cpu") != "cpu":
+        limit_data_instead(_limits(request).child_memory_bytes)
     cut = CutPass(
         request["path"],
         MediaInfo.from_json(request["info"]),
-        create_detector(DetectorChoice.model_validate(request["detector"])),
+        create_detector(choice),
         FrameSettings.model_validate(request["frames"]),
         _limits(request),
     )
