@@ -128,7 +128,7 @@ class HfAudio(PieceEncoder[ShotAudio]):
 
     def _capacity(self, bucket: Hashable) -> int:
         assert isinstance(bucket, int)
-        on_cpu = self._host.device == "cpu"
+        on_cpu = self._host.device.startswith("cpu")
         batch_seconds = self.settings.batch_seconds or (CPU_BATCH_SECONDS if on_cpu else ACCELERATOR_BATCH_SECONDS)
         samples = self._architecture.grid.num_samples(bucket)
         return max(1, round(batch_seconds * self._architecture.sample_rate_hz / samples))

@@ -47,7 +47,7 @@ class AudioArchitecture:
     sample_rate_hz: that it was trained on.
     is_normalized: samples get zero mean and unit variance.
     window_frames: frames of the one length that it reads; None for a network that reads any length.
-    extractor: its feature extractor's settings, as its file has them; empty without one.
+    extractor: its feature extractor's settings, as its file has them.
     """
 
     model_type: str
@@ -63,8 +63,8 @@ class AudioArchitecture:
 def read_architecture(pretrained: Pretrained) -> AudioArchitecture:
     """The architecture of published weights.
 
-    A checkpoint without `preprocessor_config.json` gets what its extractor's class has for defaults: 16 kHz, and for
-    waveforms zero mean and unit variance.
+    A checkpoint without `preprocessor_config.json` gets what its extractor's class has for defaults: 16 kHz, for
+    waveforms zero mean and unit variance, for Whisper as many mel bands as its config says.
 
     Raises:
         ConfigError: not an audio model that is known here, or an extractor of another kind.
@@ -132,7 +132,7 @@ def _whisper(config: Mapping[str, Any], extractor: Mapping[str, Any]) -> AudioAr
         sample_rate_hz=int(extractor.get("sampling_rate", SAMPLE_RATE_HZ)),
         is_normalized=False,
         window_frames=int(config.get("max_source_positions", 1500)),
-        extractor=extractor,
+        extractor={"feature_size": int(config.get("num_mel_bins", 80)), **extractor},
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 from mediafm.encoders.hf_audio_architecture import WHISPER, AudioArchitecture
 from mediafm.encoders.hf_audio_chunks import Chunk
@@ -130,7 +131,15 @@ def _load(
     from transformers import AutoModel
 
     network = load_network(AutoModel, pretrained, device, dtype, may_be_absent=MAY_BE_ABSENT)
+    _fold(network)
     return network, network.encoder.layers
+
+
+def _fold(network: nn.Module) -> None:
+    """Computes normed weights once, not in every forward pass; the numbers are the same."""
+    for module in list(network.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
 
 
 def _mel_extractor(architecture: AudioArchitecture) -> Any:

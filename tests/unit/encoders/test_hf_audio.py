@@ -289,6 +289,35 @@ def test_whisper_pools_the_shot_and_not_its_padding(whisper: Path) -> None:
     near(make(whisper, layers=[1, 2]).encode([ShotAudio(samples, RATE_HZ)])[0], expected)
 
 
+def test_whisper_without_an_extractor_has_its_configs_bands(whisper: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((whisper / name).read_bytes())
+    np.testing.assert_array_equal(make(tmp_path).encode([sound(9000)]), make(whisper).encode([sound(9000)]))
+
+
+def test_a_long_shot_fills_several_windows_of_whisper(whisper: Path) -> None:
+    """Five seconds in three equal windows; the mean of the three heard alone, each as long as the others."""
+    samples = noise(3 * 84 * 320)
+    thirds = [ShotAudio(part, RATE_HZ) for part in np.split(samples, 3)]
+    encoder = make(whisper)
+    near(encoder.encode([ShotAudio(samples, RATE_HZ)])[0], encoder.encode(thirds).mean(axis=0))
+
+
+@pytest.mark.parametrize("second", range(5))
+def test_every_second_of_a_shot_is_heard(second: int, save: Callable[..., Path]) -> None:
+    samples = noise(5 * RATE_HZ)
+    other = samples.copy()
+    other[second * RATE_HZ : (second + 1) * RATE_HZ] = noise(RATE_HZ, 9)
+    first, changed = make(save("large")).encode([ShotAudio(samples, RATE_HZ), ShotAudio(other, RATE_HZ)])
+    assert np.abs(first - changed).max() > 1e-4 * np.linalg.norm(first)
+
+
+def test_a_waiting_chunk_does_not_hold_its_shot(save: Callable[..., Path]) -> None:
+    pieces = list(make(save("base"))._pieces(sound(30 * RATE_HZ)))
+    assert sum(piece.weight for piece in pieces) == (30 * RATE_HZ - 400) // 320 + 1
+    assert all(piece.content.samples.base is None for piece in pieces)
+
+
 def test_attention_is_the_fused_one(save: Callable[..., Path]) -> None:
     encoder = make(save("base"))
     encoder.encode([sound(500)])
