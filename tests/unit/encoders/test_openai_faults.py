@@ -18,7 +18,7 @@ from mediafm.encoders.openai_patience import forget_health
 from mediafm.encoders.openai_text import OpenAIText, OpenAITextSettings
 from mediafm.errors import EncoderError, MediaFMError, TransientError
 from mediafm.store.bought import BoughtVectors, RootPurse
-from mediafm.testing.embeddings_server import Defect, EmbeddingsServer, Fault, made_up_vector
+from mediafm.testing.embeddings_server import LOOPBACK, Defect, EmbeddingsServer, Fault, made_up_vector
 
 WIDTH = 16
 KEY = "sk-recognisable-0123456789abcdef"
@@ -30,6 +30,8 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Bytes are counted, the key stands in MY_KEY, and nothing is known of any endpoint."""
     forget_health()
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "tiktoken"))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, LOOPBACK)
     monkeypatch.setenv("MY_KEY", KEY)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,8 @@ from mediafm.encoders.registry import create_encoder
 from mediafm.encoders.tokens import vocabulary_file
 from mediafm.errors import ConfigError, EncoderError
 from mediafm.store.bought import BoughtVectors, RootPurse
-from mediafm.testing.embeddings_server import EmbeddingsServer, Fault, count_tokens, made_up_vector
+from mediafm.testing import embeddings_server
+from mediafm.testing.embeddings_server import LOOPBACK, EmbeddingsServer, Fault, count_tokens, made_up_vector
 from mediafm.testing.encoders import check_encoder
 from mediafm.testing.inputs import odd_inputs
 from mediafm.types import Modality
@@ -35,9 +39,11 @@ ONE_DOLLAR_A_TOKEN = 1e6
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No vocabulary, no key and no other endpoint of the machine that tests run on; nothing learnt by other tests."""
+    """No vocabulary, key, proxy or other endpoint of the machine that tests run on; nothing learnt by other tests."""
     forget_health()
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "tiktoken"))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, LOOPBACK)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ADMIN_KEY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -164,6 +170,7 @@ def test_what_was_bought_is_not_bought_by_a_later_run_which_needs_no_key(
     with make(server, host, api_key_env="MY_KEY") as encoder:
         first = encoder.encode(texts)
     assert all(request.is_authorised for request in server.received)
+    assert b"line 7" not in (tmp_path / "bought.sqlite").read_bytes()
     server.received.clear()
     monkeypatch.delenv("MY_KEY")
     with make(server, host, api_key_env="MY_KEY") as encoder:
@@ -350,6 +357,14 @@ def test_an_endpoint_that_tells_no_usage_costs_what_was_counted(server: Embeddin
 def test_settings_that_cannot_be_are_refused_at_once(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         create_encoder(Modality.TEXT, EncoderChoice(name="openai-text", settings=changes))
+
+
+def test_the_profile_that_the_fake_server_documents_works(server: EmbeddingsServer) -> None:
+    assert embeddings_server.__doc__ is not None
+    (example,) = re.findall(r"^    \[text\]\n(?:    .*\n)+", embeddings_server.__doc__, re.MULTILINE)
+    profile = tomllib.loads(textwrap.dedent(example).replace("http://127.0.0.1:8080/v1", server.base_url))
+    with create_encoder(Modality.TEXT, EncoderChoice(**profile["text"])) as encoder:
+        assert encoder.encode(["a"]).shape == (1, 768)
 
 
 def test_without_its_package_it_says_how_to_install_it(
