@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from mediafm.errors import MediaFMError
 
+TRUTH_SHAPES = ("cuts", "scenes", "transitions")
+"""What a file of truth may hold; `score_files` reads them."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Transition:
