@@ -142,6 +142,26 @@ class DetectorChoice(Section):
     settings: Mapping[str, Any] = Field(default_factory=dict)
 
 
+class SpokenCueSettings(Section):
+    """How transcribed words become cues (our choice: what caption guides allow)."""
+
+    pause_seconds: Positive = 0.6
+    """A pause at least so long between two words ends a cue."""
+    max_seconds: Positive = 7.0
+    max_characters: Count = 84
+    """Two lines of 42."""
+    min_confidence: Share = 0.0
+    """Words of less confidence stand in `words`, and in no cue."""
+
+
+class TranscriberChoice(Section):
+    """What transcribes titles that have no timed text: a name of the registry of transcribers and its settings."""
+
+    name: str
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+    cues: SpokenCueSettings = SpokenCueSettings()
+
+
 class Profile(Section):
     """A small readable file that names the detector and an encoder per modality."""
 
@@ -152,6 +172,8 @@ class Profile(Section):
     video: EncoderChoice
     audio: EncoderChoice
     text: EncoderChoice
+    transcriber: TranscriberChoice | None = None
+    """None: titles without timed text have no text."""
     loudness: Literal["title", "as_recorded"] = "title"
     """"title": one gain brings each title to -23 LUFS (EBU R 128) before its sound is encoded, so that a quiet master
     is no silence and levels within a title keep their proportions. One number of the title; no neighbour's sound."""

@@ -75,7 +75,7 @@ def audit_title(connection: duckdb.DuckDBPyConnection, title_id: str) -> AuditNo
     )
     walk = _TitleWalk(connection, title_id, rows)
     names = {row["table_name"]: row["fingerprint"] for row in current}
-    read = {parent for name in names for parent in TABLES[name].parents}
+    read = {parent for name in names for parent in TABLES[name].possible_parents}
     tops = [name for name in reversed(tuple(TABLES)) if name in names and name not in read and name != "titles"]
     children = [walk.value(name, names[name]) for name in tops]
     if "titles" in names:
@@ -130,7 +130,7 @@ class _TitleWalk:
             return AuditNode(kind="value", name=table, facts={"fingerprint": fingerprint, "shown_above": True})
         self._shown.add((table, fingerprint))
         row = rows[-1]
-        children = [self.value(parent, row["inputs"][parent]) for parent in TABLES[table].parents]
+        children = [self.value(parent, row["inputs"][parent]) for parent in TABLES[table].parents_under(row["inputs"])]
         children += [
             AuditNode(
                 kind="facet", name=name, facts={"fingerprint": row["inputs"][name], "media_sha256": row["media_sha256"]}
@@ -143,7 +143,8 @@ class _TitleWalk:
 
     def _is_parents(self, row: Row) -> bool:
         """Whether a parent was made by the same checkpoint, and names it."""
-        parents = [self._rows.get((name, row["inputs"][name]), []) for name in TABLES[row["table_name"]].parents]
+        names = TABLES[row["table_name"]].parents_under(row["inputs"])
+        parents = [self._rows.get((name, row["inputs"][name]), []) for name in names]
         return any(row["checkpoint_sha256"] == rows[-1]["checkpoint_sha256"] for rows in parents if rows)
 
 

@@ -54,5 +54,5 @@ class TitleChain:
                 f"no facet {missing[0]!r}", rule=f"{table} is made from {', '.join(spec.facets)}", where=self.title_id
             )
         inputs = {name: self._facets[name] for name in spec.facets}
-        inputs.update({parent: self.identity(parent).fingerprint for parent in spec.parents})
+        inputs.update({name: self.identity(name).fingerprint for name in spec.parents_under(self._producers)})
         return Identity(table=table, title_id=self.title_id, producer=self._producers[table], inputs=inputs)

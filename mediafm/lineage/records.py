@@ -175,12 +175,14 @@ def _wrong_state(record: LedgerRecord) -> list[str]:
 
 
 def _wrong_inputs(record: LedgerRecord) -> list[str]:
-    """Inputs are facets and parents by name; whatever is done has them all, or `current` could not be decided."""
+    """Inputs are facets and parents by name; whatever is done has all but optional ones, or `current` could not be decided."""
     if record.table not in TABLES or record.table == "titles":
         unknown = set(record.facets) - set(FACETS)
         missing = set(FACETS) - set(record.facets) if record.table == "titles" and record.state is TitleState.OK else ()
         return [f"facets {sorted(unknown or missing)} unknown or missing"] if unknown or missing else []
     spec = TABLES[record.table]
-    expected = {*spec.facets, *spec.parents}
-    wrong = set(record.inputs) ^ expected if record.state is TitleState.OK else set(record.inputs) - expected
+    expected, known = {*spec.facets, *spec.parents}, {*spec.facets, *spec.possible_parents}
+    wrong = set(record.inputs) - known
+    if record.state is TitleState.OK:
+        wrong |= expected - set(record.inputs)
     return [f"inputs {sorted(record.inputs)} instead of {sorted(expected)}"] if wrong else []

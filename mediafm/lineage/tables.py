@@ -6,7 +6,7 @@ fingerprint of another table's value for the same title.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 FACETS = ("video", "audio", "text", "metadata")
@@ -21,6 +21,7 @@ class TableSpec:
     asset: the Dagster asset and ledger folder that writes it.
     facets: the facets of the title that it reads.
     parents: the tables that it reads; the input's name is the parent's name.
+    optional_parents: tables that it reads wherever something is configured to make them, and else does without.
     step_version: raised by hand whenever the same inputs and settings give another value; also the `code_version`.
     """
 
@@ -28,7 +29,17 @@ class TableSpec:
     asset: str
     facets: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    optional_parents: tuple[str, ...] = ()
     step_version: int = 1
+
+    @property
+    def possible_parents(self) -> tuple[str, ...]:
+        """Every table that it may read."""
+        return (*self.parents, *self.optional_parents)
+
+    def parents_under(self, producers: Container[str]) -> tuple[str, ...]:
+        """The tables that it reads where `producers` are the tables that something makes."""
+        return (*self.parents, *(name for name in self.optional_parents if name in producers))
 
 
 TABLES: Mapping[str, TableSpec] = {
@@ -38,7 +49,15 @@ TABLES: Mapping[str, TableSpec] = {
         TableSpec(name="metadata_embeddings", asset="metadata_embeddings", facets=("metadata",)),
         TableSpec(name="spans", asset="shots", facets=("video",)),
         TableSpec(name="frames", asset="shots", facets=("video",), parents=("spans",)),
-        TableSpec(name="cues", asset="shots", facets=("text",), parents=("spans",)),
+        TableSpec(name="words", asset="transcripts", facets=("audio", "text")),
+        TableSpec(
+            name="cues",
+            asset="shots",
+            facets=("text",),
+            parents=("spans",),
+            optional_parents=("words",),
+            step_version=2,
+        ),
         TableSpec(name="video_embeddings", asset="video_embeddings", parents=("frames",)),
         TableSpec(name="audio_embeddings", asset="audio_embeddings", facets=("audio",), parents=("spans",)),
         TableSpec(name="text_embeddings", asset="text_embeddings", parents=("cues",)),

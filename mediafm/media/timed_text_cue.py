@@ -12,7 +12,8 @@ from mediafm.config import MediaLimits
 from mediafm.errors import CatalogError, MediaFMError
 from mediafm.media.timed_text_markup import clean_text, is_hearing_impaired
 
-Source = Literal["sidecar", "embedded"]
+Source = Literal["sidecar", "embedded", "asr"]
+"""Where a cue comes from: a file beside the title, a track inside it, or its sound (`mediafm.steps.transcripts`)."""
 
 MAX_CUE_CHARACTERS = 10_000
 """A longer cue is no caption; it is cut here and counted. Our choice."""
@@ -30,6 +31,7 @@ class Cue:
     text: without markup, lines joined by a newline; never empty.
     is_hearing_impaired: the whole of it describes sound or names a speaker ("[door slams]", "JOHN:").
     language: as `mediafm.languages` spells it, None where nobody said.
+    confidence: how sure the transcriber was of an "asr" cue; None for what people wrote.
     """
 
     start_seconds: float
@@ -38,6 +40,7 @@ class Cue:
     is_hearing_impaired: bool = False
     language: str | None = None
     source: Source = "sidecar"
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         is_finite = math.isfinite(self.start_seconds) and math.isfinite(self.end_seconds)

@@ -1,6 +1,7 @@
-"""The process's encoders: each is loaded once, whatever the number of titles, runs and steps, and freed at the end.
+"""The process's encoders and its transcriber: each is loaded once, whatever the number of titles, runs and steps, and
+freed at the end.
 
-A step borrows the encoder that the profile names; it stays loaded for the next step or run of this process until
+A step borrows the one that the profile names; it stays loaded for the next step or run of this process until
 `free_encoders`, or until more recent ones need its place.
 """
 
@@ -8,20 +9,32 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
+from mediafm.config import EncoderChoice, TranscriberChoice
 from mediafm.encoders.encoder import Encoder
 from mediafm.encoders.host import EncoderHost
 from mediafm.encoders.registry import create_encoder
+from mediafm.encoders.transcriber import Transcriber
+from mediafm.encoders.transcriber_registry import create_transcriber
+from mediafm.errors import ConfigError
 from mediafm.lineage.fingerprint import fingerprint
 from mediafm.steps.device import resolve_device
 from mediafm.steps.workspace import Workspace
 from mediafm.types import Json, Modality
 
 MAX_LOADED = 4
-"""Encoders that stay loaded at once: one a modality and one to spare (our choice)."""
+"""What stays loaded at once: an encoder a modality and one to spare, or the transcriber (our choice)."""
 
-_loaded: OrderedDict[str, Encoder[Any]] = OrderedDict()
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Loaded = TypeVar("Loaded", bound=_Closable)
+
+_loaded: OrderedDict[str, Any] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -32,12 +45,45 @@ def borrow_encoder(workspace: Workspace, modality: Modality) -> Encoder[Any]:
         ConfigError: the profile names what does not exist, or the device does not.
     """
     choice = workspace.profile.encoder(modality)
+    return _borrow(workspace, str(modality), choice, lambda host: create_encoder(modality, choice, host))
+
+
+def borrow_transcriber(workspace: Workspace) -> Transcriber:
+    """The profile's transcriber, as `borrow_encoder` lends encoders.
+
+    Raises:
+        ConfigError: the profile has none, or as `borrow_encoder`.
+    """
+    choice = workspace.profile.transcriber
+    if choice is None:
+        raise ConfigError(
+            "no transcriber",
+            rule="the profile names what transcribes titles without timed text",
+            where=f"profile {workspace.profile.name}",
+            remedy="Give it a [transcriber].",
+        )
+    return _borrow(workspace, "transcriber", choice, lambda host: create_transcriber(choice, host))
+
+
+def free_encoders() -> None:
+    """Closes every encoder of this process; the next that is borrowed is loaded anew."""
+    with _lock:
+        while _loaded:
+            _loaded.popitem()[1].close()
+
+
+def _borrow(
+    workspace: Workspace,
+    task: str,
+    choice: EncoderChoice | TranscriberChoice,
+    make: Callable[[EncoderHost], Loaded],
+) -> Loaded:
     device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
     settings: dict[str, Json] = dict(choice.settings)
     key = fingerprint(
         {
             "root": str(workspace.store.root),
-            "modality": str(modality),
+            "task": task,
             "name": choice.name,
             "settings": settings,
             "device": device,
@@ -46,16 +92,10 @@ def borrow_encoder(workspace: Workspace, modality: Modality) -> Encoder[Any]:
     with _lock:
         if key in _loaded:
             _loaded.move_to_end(key)
-            return _loaded[key]
+            found: Loaded = _loaded[key]
+            return found
         while len(_loaded) >= MAX_LOADED:
             _loaded.popitem(last=False)[1].close()
-        encoder = create_encoder(modality, choice, EncoderHost(device=device))
-        _loaded[key] = encoder
-        return encoder
-
-
-def free_encoders() -> None:
-    """Closes every encoder of this process; the next that is borrowed is loaded anew."""
-    with _lock:
-        while _loaded:
-            _loaded.popitem()[1].close()
+        made = make(EncoderHost(device=device))
+        _loaded[key] = made
+        return made

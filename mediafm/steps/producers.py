@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mediafm.config import Config, Profile
 from mediafm.encoders.registry import create_encoder
+from mediafm.encoders.transcriber_registry import create_transcriber
 from mediafm.fusion import Space
 from mediafm.lineage.tables import TABLES
 from mediafm.shots.registry import create_detector
@@ -43,6 +44,10 @@ def configured_producers(config: Config, profile: Profile) -> dict[str, Producer
         "text_embeddings": {"encoder": encoders[Modality.TEXT]},
         "fused_embeddings": {"space": space.as_json()},
     }
+    if profile.transcriber is not None:
+        with create_transcriber(profile.transcriber) as transcriber:
+            own["words"] = {"transcriber": transcriber.spec.as_json(), "silence_dbfs": config.audio.silence_dbfs}
+        own["cues"]["spoken"] = profile.transcriber.cues.model_dump(mode="json")
     return {table: _versioned(table, producer) for table, producer in own.items()}
 
 

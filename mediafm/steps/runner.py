@@ -45,7 +45,7 @@ class _Run:
             IntegrityError: some were damaged.
         """
         title, tables = work.title, {one.table for one in work.missing}
-        parents = {parent for table in tables for parent in TABLES[table].parents} - tables
+        parents = _parents(work.missing) - tables
         found = [
             _discard_damaged(self.workspace, title.chain.identity(parent), self.history) for parent in sorted(parents)
         ]
@@ -64,7 +64,7 @@ def run_step(
 ) -> StepReport:
     """Does `step` for each of `titles` that lacks its values; every title gets an outcome, whatever others do."""
     workspace.point_producers()
-    parents = {parent for table in step.tables for parent in TABLES[table].parents}
+    parents = {parent for table in step.tables for parent in TABLES[table].possible_parents}
     tables = sorted({*step.tables, *parents})
     history = StepHistory.of(workspace.store, tables, [title.title_id for title in titles])
     todo, outcomes = _sort_out(workspace, step, titles, history)
@@ -116,9 +116,14 @@ def _sort_out(
 
 def _waits_for(workspace: Workspace, step: TitleStep, title: PresentTitle, missing: Sequence[Identity]) -> str:
     """What the title lacks before the step can make it; "" if nothing."""
-    parents = {parent for one in missing for parent in TABLES[one.table].parents} - set(step.tables)
+    parents = _parents(missing) - set(step.tables)
     lacking = sorted(parent for parent in parents if not workspace.store.has(title.chain.identity(parent)))
     return f"waits for {', '.join(lacking)}" if lacking else step.waits_for(title)
+
+
+def _parents(identities: Sequence[Identity]) -> set[str]:
+    """The tables that these values are made from; facets are no tables."""
+    return {name for one in identities for name in one.inputs if name in TABLES}
 
 
 def _index_found(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 
-from mediafm.catalog.title import Sidecar
 from mediafm.errors import UnusableMediaError
 from mediafm.extract.carriers import CutShot
 from mediafm.extract.reader import MediaReader
 from mediafm.lineage.fingerprint import Identity
-from mediafm.media.timed_text import assign_cues
+from mediafm.media.timed_text import TimedText, assign_cues
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.rows import spans_of
+from mediafm.steps.spoken_cues import spoken_cues
 from mediafm.steps.step import Made, TitleStep
+from mediafm.steps.transcripts import read_timed_text, words_of
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
 from mediafm.types import Json, Shot
@@ -92,10 +95,8 @@ class ShotsStep(TitleStep):
             yield cut
 
     def _read_cues(self, title: PresentTitle, identity: Identity) -> Made:
-        store, config = self._workspace.store, self._workspace.config
-        info = self._workspace.media_info(title)
-        sidecars = [Sidecar(**{**item, "flags": tuple(item["flags"])}) for item in title.source["sidecars"]]
-        text = self._reader.timed_text(title.path, sidecars, info, config.timed_text)
+        store = self._workspace.store
+        text = self._spoken(title, identity, read_timed_text(self._workspace, self._reader, title))
         spans = spans_of(store.read(title.chain.identity("spans")))
         assignment = assign_cues(text.cues, spans)
         rows = [
@@ -107,6 +108,7 @@ class ShotsStep(TitleStep):
                 "language": cue.language,
                 "source": cue.source,
                 "is_hearing_impaired": cue.is_hearing_impaired,
+                "confidence": cue.confidence,
             }
             for shot_index, cue in assignment.assigned
         ]
@@ -119,6 +121,17 @@ class ShotsStep(TitleStep):
             "problems": list(text.problems[:10]),
         }
         return Made.of(store, identity, pa.Table.from_pylist(rows, schema=SCHEMAS["cues"]), details)
+
+    def _spoken(self, title: PresentTitle, identity: Identity, text: TimedText) -> TimedText:
+        """The title's own text; where it has none and its words were written down, those as cues."""
+        choice = self._workspace.profile.transcriber
+        if text.source or choice is None or "words" not in identity.inputs:
+            return text
+        words = title.chain.identity("words")
+        spec: Any = words.producer["transcriber"]
+        spoken = words_of(self._workspace.store.read(words))
+        cues = tuple(spoken_cues(spoken, choice.cues, spec["language"], spec["joiner"]))
+        return replace(text, cues=cues, source="asr", language=spec["language"]) if cues else text
 
 
 def _frame_tables(cuts: Iterator[CutShot]) -> Iterator[pa.Table]:

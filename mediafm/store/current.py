@@ -74,9 +74,11 @@ def _add_step(steps: dict[str, str], table: str, producers: Mapping[str, str], c
     if table not in producers:
         steps[name] = "SELECT 0::BIGINT AS id, '' AS title_id, '' AS fingerprint WHERE false"
         return name
-    parents = {parent: _add_step(steps, parent, producers, configured) for parent in TABLES[table].parents}
+    names = TABLES[table].parents_under(producers)
+    parents = {parent: _add_step(steps, parent, producers, configured) for parent in names}
     conditions = [f"r.table_name = {quoted(table)}", "r.state = 'ok'", f"r.producer_id = {quoted(producers[table])}"]
-    conditions += _same_inputs(table, parents)
+    conditions += _same_inputs(table, parents).values()
+    conditions += _without(table, parents)
     steps[name] = (
         f"SELECT r.rowid AS id, r.title_id, r.fingerprint FROM _rows r {_joins(parents)} "
         f"WHERE {' AND '.join(conditions)} "
@@ -89,14 +91,14 @@ def _setbacks(choice: Choice, names: Mapping[str, str]) -> str:
     """Rows that are not ok, of the present inputs as far as the row names them, where there is no current row."""
     queries = ["SELECT rowid AS id FROM _rows WHERE false"]
     for table, producer_id in choice.expected().items():
-        parents = {
-            parent: _step_name(parent, _deciding(choice, table), choice.configured) for parent in TABLES[table].parents
-        }
+        producers = _deciding(choice, table)
+        names_read = TABLES[table].parents_under(producers)
+        parents = {parent: _step_name(parent, producers, choice.configured) for parent in names_read}
         conditions = [f"r.table_name = {quoted(table)}", "r.state <> 'ok'", f"r.producer_id = {quoted(producer_id)}"]
         conditions += [
-            f"coalesce({same}, {_input(name)} IS NULL)"
-            for name, same in zip((*TABLES[table].facets, *parents), _same_inputs(table, parents), strict=True)
+            f"coalesce({same}, {_input(name)} IS NULL)" for name, same in _same_inputs(table, parents).items()
         ]
+        conditions += _without(table, parents)
         conditions.append(f"r.title_id NOT IN (SELECT title_id FROM {names[table]})")
         queries.append(
             f"SELECT r.rowid AS id FROM _rows r {_joins(parents, kind='LEFT JOIN')} WHERE {' AND '.join(conditions)} "
@@ -112,7 +114,7 @@ def _step_name(table: str, producers: Mapping[str, str], configured: Mapping[str
 
 def _agree(table: str, first: Mapping[str, str], second: Mapping[str, str]) -> bool:
     return first.get(table) == second.get(table) and all(
-        _agree(parent, first, second) for parent in TABLES[table].parents
+        _agree(parent, first, second) for parent in TABLES[table].possible_parents
     )
 
 
@@ -122,9 +124,15 @@ def _joins(parents: Mapping[str, str], kind: str = "JOIN") -> str:
     )
 
 
-def _same_inputs(table: str, parents: Mapping[str, str]) -> list[str]:
-    facets = [f"{_input(name)} = t.facets[{quoted(name)}]" for name in TABLES[table].facets]
-    return facets + [f"{_input(name)} = p_{name}.fingerprint" for name in parents]
+def _same_inputs(table: str, parents: Mapping[str, str]) -> dict[str, str]:
+    """Input -> the condition that a row was made from the present one."""
+    facets = {name: f"{_input(name)} = t.facets[{quoted(name)}]" for name in TABLES[table].facets}
+    return facets | {name: f"{_input(name)} = p_{name}.fingerprint" for name in parents}
+
+
+def _without(table: str, parents: Mapping[str, str]) -> list[str]:
+    """The conditions that a row was not made from optional parents that nothing makes now."""
+    return [f"{_input(name)} IS NULL" for name in TABLES[table].optional_parents if name not in parents]
 
 
 def _input(name: str) -> str:

@@ -22,6 +22,10 @@ def facts_of(table: str, rows: pa.Table) -> dict[str, Json]:
         starts = rows.column("start_seconds")
         duration = ends[-1].as_py() - starts[0].as_py() if rows.num_rows else 0.0
         return {"num_shots": rows.num_rows, "duration_seconds": duration}
+    if table == "words":
+        return {"num_words": rows.num_rows, **_confidence(rows)}
+    if table == "cues" and (num_asr := _num_asr(rows)):
+        return {"num_asr": num_asr, **_confidence(rows)}
     if table == "metadata_embeddings":
         return {"is_present": bool(rows.column("is_present")[0].as_py()) if rows.num_rows else False}
     if table == "fused_embeddings":
@@ -31,6 +35,17 @@ def facts_of(table: str, rows: pa.Table) -> dict[str, Json]:
     if "is_present" in rows.column_names:
         return {"num_shots": rows.num_rows, "num_present": _num_true(rows, "is_present")}
     return {}
+
+
+def _num_asr(rows: pa.Table) -> int:
+    """Cues that a transcriber wrote."""
+    return int(pc.sum(pc.equal(rows.column("source"), "asr")).as_py() or 0)
+
+
+def _confidence(rows: pa.Table) -> dict[str, Json]:
+    """The mean over the rows that have one."""
+    mean = pc.mean(rows.column("confidence")).as_py()
+    return {} if mean is None else {"mean_confidence": float(mean)}
 
 
 def _num_true(rows: pa.Table, column: str) -> int:

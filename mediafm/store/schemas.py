@@ -48,6 +48,15 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("jpeg", pa.binary()),
         ]
     ),
+    "words": pa.schema(
+        [
+            ("position", pa.int32()),
+            ("start_seconds", pa.float64()),
+            ("end_seconds", pa.float64()),
+            ("text", pa.string()),
+            ("confidence", pa.float32()),
+        ]
+    ),
     "cues": pa.schema(
         [
             _SHOT,
@@ -58,6 +67,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("language", pa.string()),
             ("source", pa.string()),
             ("is_hearing_impaired", pa.bool_()),
+            ("confidence", pa.float32()),
         ]
     ),
     **{

@@ -118,6 +118,7 @@ _SQL_TYPES = {
     "int32": "INTEGER",
     "int64": "BIGINT",
     "double": "DOUBLE",
+    "float": "FLOAT",
     "timestamp[us]": "TIMESTAMP",
     "map<string, string>": "MAP(VARCHAR, VARCHAR)",
 }

@@ -12,7 +12,8 @@ from mediafm.steps.producers import checkpoint_producers, configured_producers
 
 LITE = load_profile("lite")
 FACETS_NOW = {name: f"{name}-hash" for name in FACETS}
-ALL = [name for name in TABLES if name != "titles"]
+ALL = [name for name in TABLES if name not in ("titles", "words")]
+"""What a title has without a transcriber."""
 
 
 def fingerprints(config: Config, profile: Profile, facets: dict[str, str], checkpoint: str = "c") -> dict[str, str]:

@@ -39,7 +39,11 @@ def random_ledger(seed: int) -> tuple[list[LedgerRecord], Choice]:
     pointed = {table: _producer_id(table, rarely(draw)) for table in TABLES}
     configured = {table: item for table, item in pointed.items() if table not in CONTEXTUAL}
     served = {table: _producer_id(table, rarely(draw)) for table in TABLES}
-    return rows, Choice(configured=configured, serving=draw.choice([served, {**pointed}, None]))
+    serving = draw.choice([served, {**pointed}, None])
+    for producers in (configured, serving or {}):
+        if draw.random() < 0.5:
+            producers.pop("words", None)
+    return rows, Choice(configured=configured, serving=serving)
 
 
 def rarely(draw: random.Random) -> int:
@@ -64,7 +68,7 @@ def _raw_record(draw: random.Random, title_id: str) -> LedgerRecord:
 def _record(draw: random.Random, rows: list[LedgerRecord], table: str, title_id: str) -> LedgerRecord:
     spec = TABLES[table]
     inputs = {name: f"{name}-{rarely(draw)}" for name in spec.facets}
-    for parent in spec.parents:
+    for parent in (*spec.parents, *(name for name in spec.optional_parents if draw.random() < 0.5)):
         made = [row.fingerprint for row in rows if row.table == parent and row.title_id == title_id]
         usual = max(sorted(made), key=made.count)
         inputs[parent] = draw.choice([*made, "never made"]) if draw.random() < 0.2 else usual
@@ -106,7 +110,7 @@ def _present(
     if table not in producers:
         return None
     inputs = {name: facets[name] for name in TABLES[table].facets}
-    for parent in TABLES[table].parents:
+    for parent in TABLES[table].parents_under(producers):
         fingerprint = _present(rows, facets, producers, parent)
         if fingerprint is None:
             return None
@@ -141,7 +145,15 @@ def test_current_is_its_definition_and_never_holds_two_rows(seed: int) -> None:
 def test_random_ledgers_do_reach_the_product() -> None:
     """Else the property above would hold of nothing."""
     reached = [table for seed in range(50) for table, _ in slow_current(*random_ledger(seed))]
-    assert {"fused_embeddings", "contextual_embeddings"} <= set(reached)
+    assert {"words", "fused_embeddings", "contextual_embeddings"} <= set(reached)
+
+
+def test_random_ledgers_reach_cues_with_words_and_without() -> None:
+    configured = [random_ledger(seed) for seed in range(50)]
+    with_words = {
+        "words" in choice.configured for rows, choice in configured if ("cues", "a") in slow_current(rows, choice)
+    }
+    assert with_words == {True, False}
 
 
 def test_current_does_not_depend_on_the_clock() -> None:

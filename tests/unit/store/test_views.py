@@ -33,6 +33,7 @@ ALL_VIEWS = {
     "titles",
     "shots",
     "frames",
+    "words",
     "cues",
     "video_embeddings",
     "audio_embeddings",
@@ -126,9 +127,9 @@ def test_a_changed_sidecar_moves_cues_text_and_what_follows_only(filled: Store) 
     with LedgerWriter(filled, RUN) as ledger:
         make(filled, ledger, "a", tables=["titles"], facets=changed, generation=2)
     rows = fetch(filled, "SELECT table_name FROM current WHERE title_id = 'a'")
-    stale = {"cues", "text_embeddings", "fused_embeddings", "contextual_embeddings", "title_embeddings"}
+    stale = {"words", "cues", "text_embeddings", "fused_embeddings", "contextual_embeddings", "title_embeddings"}
     assert {str(row[0]) for row in rows} == set(TABLES) - stale
-    assert status(filled)["a"] == ("waiting", "shots", "cues of the present inputs is still to be made")
+    assert status(filled)["a"] == ("waiting", "transcripts", "words of the present inputs is still to be made")
     with LedgerWriter(filled, RUN) as ledger:
         make(filled, ledger, "a", tables=sorted(stale), facets=changed)
     assert len(fetch(filled, "SELECT table_name FROM current WHERE title_id = 'a'")) == len(TABLES)
