@@ -108,7 +108,7 @@ class HfVideo(PieceEncoder[ShotFrames]):
             )
         if self._queries is None:
             self._queries = TextTower(self.tower, self.pretrained, self.host.device, self.settings.dtype)
-        return self._queries.encode(text)
+        return self._checked(self._queries.encode(text)[None], 1)[0]
 
     def close(self) -> None:
         self._loaded = self._pictures = self._queries = None

@@ -12,7 +12,10 @@ from mediafm.encoders.pretrained import Pretrained, load_network
 
 
 class TextTower:
-    """Reads queries, with the checkpoint's own tokenizer. Loaded when made."""
+    """Reads queries, with the checkpoint's own tokenizer. Loaded when made.
+
+    SigLIP's towers were trained on lower-case texts padded to one length, and attend to the padding: no mask is given.
+    """
 
     def __init__(self, tower: Tower, pretrained: Pretrained, device: str, dtype: str) -> None:
         import transformers
@@ -37,12 +40,13 @@ class TextTower:
         tokens = self._tokenizer(
             [sound.lower() if self._pads else sound],
             padding="max_length" if self._pads else True,
+            padding_side="right",
             truncation=True,
             max_length=self._max_tokens,
             return_tensors="pt",
         ).to(self._device)
         with torch.inference_mode():
-            returned = self.network(**tokens)
+            returned = self.network(**({"input_ids": tokens["input_ids"]} if self._pads else tokens))
             vector = returned.pooler_output if self._pads else returned.text_embeds
             unit = torch.nn.functional.normalize(vector[0].to(torch.float32), dim=0)
         return np.asarray(unit.cpu().numpy(), np.float32)

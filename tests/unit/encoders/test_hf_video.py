@@ -28,7 +28,8 @@ TOLERANCE = 1e-5
 BLOCKS = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 VISION = {**BLOCKS, "image_size": SIDE, "patch_size": 8}
 WORDS = ("<pad>", "<eos>", "<unk>", "a", "red", "car", "at", "night", "dog")
-TEXT = {**BLOCKS, "vocab_size": len(WORDS), "max_position_embeddings": 8, "pad_token_id": 0, "eos_token_id": 1}
+LETTERS = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", "a", "d", "e", "r")
+TEXT = {**BLOCKS, "vocab_size": len(LETTERS), "max_position_embeddings": 8, "pad_token_id": 0, "eos_token_id": 1}
 TEXT |= {"bos_token_id": 1}
 COLOURS = {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
 CROPPED = {"size": {"shortest_edge": SIDE}, "crop_size": {"height": SIDE, "width": SIDE}, "do_center_crop": True}
@@ -106,6 +107,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found[name] = _saved(tmp_path_factory.mktemp("weights"), make(), processor)
         if make in (_clip, _siglip):
             _save_tokenizer(found[name], is_lower_casing=make is _clip)
+        if make is _naflex:
+            _save_letter_tokenizer(found[name])
     return found
 
 
@@ -114,6 +117,15 @@ def _save_tokenizer(folder: Path, is_lower_casing: bool) -> None:
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     if is_lower_casing:
         backend.normalizer = normalizers.Lowercase()
+    backend.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
+    ).save_pretrained(folder)
+
+
+def _save_letter_tokenizer(folder: Path) -> None:
+    """As SigLIP 2's: byte pairs, and spaces as a letter."""
+    backend = Tokenizer(models.BPE({word: place for place, word in enumerate(LETTERS)}, [], unk_token="<unk>"))
     backend.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
     transformers.PreTrainedTokenizerFast(
         tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
@@ -215,26 +227,30 @@ def test_frames_are_read_without_the_text_tower(name: str, checkpoints: dict[str
     assert encoder._queries is None
 
 
-@pytest.mark.parametrize("name", ["clip", "siglip"])
-def test_a_query_is_read_as_transformers_reads_it(name: str, checkpoints: dict[str, Path]) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "ids"),
+    [
+        ("clip", "A red CAR at night", [3, 4, 5, 6, 7, 1]),
+        ("siglip", "A red CAR at night", [3, 4, 5, 6, 7, 1, 0, 0]),
+        ("siglip2 naflex", "A RED", [6, 5, 9, 8, 7, 1, 0, 0]),
+    ],
+)
+def test_a_query_is_read_as_transformers_reads_it(
+    name: str, text: str, ids: list[int], checkpoints: dict[str, Path]
+) -> None:
     encoder = _encoder(checkpoints, name)
     assert encoder.reads_queries
     whole = transformers.AutoModel.from_pretrained(checkpoints[name]).eval()
-    rows = [3, 4, 5, 6, 7, 1]
-    if name == "siglip":
-        rows += [0] * (TEXT["max_position_embeddings"] - len(rows))
-    ids = torch.tensor([rows])
     with torch.inference_mode():
-        mask = (ids != 0).long()
-        expected = whole.get_text_features(input_ids=ids, attention_mask=mask).pooler_output[0].numpy()
-    vector = encoder.encode_query("A red CAR at night")
+        expected = whole.get_text_features(input_ids=torch.tensor([ids])).pooler_output[0].numpy()
+    vector = encoder.encode_query(text)
     assert vector.dtype == np.float32
     np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-6)
     assert encoder._loaded is None
 
 
 @pytest.mark.parametrize("text", ["", "\ud800", "a red car " * 1000])
-@pytest.mark.parametrize("name", ["clip", "siglip"])
+@pytest.mark.parametrize("name", ["clip", "siglip", "siglip2 naflex"])
 def test_odd_queries_are_borne(text: str, name: str, checkpoints: dict[str, Path]) -> None:
     assert np.linalg.norm(_encoder(checkpoints, name).encode_query(text)) == pytest.approx(1.0, abs=1e-5)
 
