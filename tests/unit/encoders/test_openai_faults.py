@@ -213,18 +213,18 @@ def test_answers_in_another_order_are_put_right(server: EmbeddingsServer) -> Non
 
 def test_what_others_bring_is_handed_out_before_the_error_and_pauses_end(server: EmbeddingsServer) -> None:
     """Three requests at once: one is asked to wait for long, one is refused for good, one brings vectors."""
-    together = {"delay_seconds": 0.3}
-    server.plan(
-        [Fault(status=429, headers={"Retry-After": "60"}, **together), Fault(status=400, **together), Fault(**together)]
-    )
+    together = {"delay_seconds": 0.5}
+    long = {"Retry-After": "60"}
     found = []
     with make(server, max_inputs=1, concurrency=3, max_wait_seconds=60.0) as encoder:
+        encoder.encode(["it works"])
+        server.plan([Fault(status=429, headers=long, **together), Fault(status=400, **together), Fault(**together)])
         start = time.monotonic()
         with pytest.raises(EncoderError, match="HTTP 400"):
             found.extend(encoder.encode_stream(enumerate("abc")))
         assert time.monotonic() - start < 30
     assert len(found) == 1
-    assert server.num_requests == 3
+    assert server.num_requests == 4
 
 
 def test_the_key_is_shown_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

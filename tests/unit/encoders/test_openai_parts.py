@@ -23,6 +23,7 @@ from mediafm.encoders.openai_endpoint import endpoint_name
 from mediafm.encoders.openai_key import ApiKey, read_key
 from mediafm.encoders.openai_patience import Health, Patience, Refusal
 from mediafm.encoders.openai_stream import joined
+from mediafm.encoders.openai_text import OpenAIText, OpenAITextSettings
 from mediafm.errors import ConfigError, TransientError
 
 KEY = ApiKey("MY_KEY", "sk-recognisable-0123456789")
@@ -66,6 +67,12 @@ def test_a_text_in_parts_is_the_normed_mean_by_weight() -> None:
     np.testing.assert_allclose(joined(vectors, [3, 4]), [0.6, 0.8, 0], rtol=1e-6)
     np.testing.assert_array_equal(joined(2 * vectors[:1], [7]), [2, 0, 0])
     np.testing.assert_array_equal(joined(np.float32([[1], [-1]]), [1, 1]), [0])
+
+
+def test_an_estimate_counts_a_text_once_however_far_apart_it_returns() -> None:
+    found = OpenAIText(OpenAITextSettings(tokenizer="bytes")).estimate(f"text {place % 300}" for place in range(1000))
+    assert (found.num_texts, found.num_unique) == (1000, 300)
+    assert found.num_tokens == sum(len(f"text {place}") for place in range(300))
 
 
 def body(vectors: list[list[float]], **changes: Any) -> bytes:
