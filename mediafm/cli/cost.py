@@ -47,22 +47,30 @@ def estimate(config: Config, catalog: str | None, as_json: bool) -> None:
         listed = scan_catalog(catalog, config.limits) if catalog else scan_known(workspace)
         found = estimate_root(workspace, listed.titles)
     free_encoders()
+    total = found.total
     if as_json:
-        echo_json(asdict(found))
-        return
-    if found.is_bought:
-        echo_table(
-            ("title", "texts", "tokens", "dollars"),
-            ((one.title_id, one.num_texts, one.num_tokens, _dollars(one.cost_usd)) for one in found.titles),
+        echo_json(
+            {
+                "encoder": found.encoder,
+                "is_bought": total is not None,
+                "total": asdict(total) if total else None,
+                "titles": [{"title_id": title_id, **asdict(one)} for title_id, one in found.titles],
+                "set_aside": found.set_aside,
+            }
         )
+        return
     for sentence in found.set_aside:
         click.echo(f"left out: {sentence}")
-    if not found.is_bought:
+    if total is None:
         click.echo(f"{found.encoder} runs here: nothing would be paid")
         return
+    echo_table(
+        ("title", "texts", "tokens", "dollars"),
+        ((title_id, one.num_texts, one.num_tokens, _dollars(one.cost_usd)) for title_id, one in found.titles),
+    )
     click.echo(
-        f"{found.num_texts} texts, {found.num_unique} different, {found.num_cached} known already; "
-        f"{found.num_tokens} tokens to buy ({found.counting}): {_dollars(found.cost_usd)}"
+        f"{total.num_texts} texts, {total.num_unique} different, {total.num_cached} known already; "
+        f"{total.num_tokens} tokens to buy ({total.counting}): {_dollars(total.cost_usd)}"
     )
 
 

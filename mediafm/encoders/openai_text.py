@@ -9,7 +9,6 @@ budget, key and pace stand in no spec. A provider may change a model under its n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from random import Random
@@ -28,6 +27,7 @@ from mediafm.encoders.openai_endpoint import Endpoint, endpoint_name
 from mediafm.encoders.openai_key import read_key
 from mediafm.encoders.openai_patience import Patience, health_of
 from mediafm.encoders.openai_stream import ITEMS_PER_LOOK_UP, TextStream, blocks
+from mediafm.encoders.pricing import Estimate
 from mediafm.encoders.tokens import TokenCounter, TokenizerChoice, Utf8Bytes, find_counter, sendable
 from mediafm.errors import ConfigError
 from mediafm.lineage.fingerprint import fingerprint, short
@@ -81,26 +81,6 @@ class OpenAITextSettings(Section):
     max_wait_seconds: Positive = 60.0
     usd_per_million_tokens: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     budget_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a set of texts would cost.
-
-    num_texts: all that were given.
-    num_unique: pieces to be sent, blank texts and repetitions left out.
-    num_cached: those of them that are known already.
-    num_tokens: of the others.
-    cost_usd: their price; None if the settings name none.
-    counting: what the tokens are counted by.
-    """
-
-    num_texts: int
-    num_unique: int
-    num_cached: int
-    num_tokens: int
-    cost_usd: float | None
-    counting: str
 
 
 class OpenAIText(Encoder[str]):

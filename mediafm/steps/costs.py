@@ -8,6 +8,7 @@ from typing import Any
 
 from mediafm.catalog.title import CatalogTitle
 from mediafm.config import Config
+from mediafm.encoders.pricing import Estimate, Priced
 from mediafm.steps.embeddings import EMBEDDING_STEPS
 from mediafm.steps.encoders import borrow_encoder
 from mediafm.steps.existing import existing_store
@@ -23,35 +24,18 @@ TEXT_ASSETS = ("text_embeddings", "metadata_embeddings")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TitleEstimate:
-    """What one title's texts would cost, texts that other titles share counted in each."""
-
-    title_id: str
-    num_texts: int
-    num_tokens: int
-    cost_usd: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class RootEstimate:
     """A dry run: nothing is sent.
 
     encoder: the text encoder's name.
-    is_bought: False for an encoder that runs here: nothing would be paid.
-    counting: how tokens were counted.
-    num_texts, num_tokens, cost_usd: of all titles together, each text once; the cost is None if no price is set.
+    total: of all titles together, each text once; None for an encoder that runs here: nothing would be paid.
+    titles: each title's own, texts that titles share counted in each.
     set_aside: titles that cannot be estimated, with the reason.
     """
 
     encoder: str
-    is_bought: bool
-    counting: str
-    num_texts: int
-    num_unique: int
-    num_cached: int
-    num_tokens: int
-    cost_usd: float | None
-    titles: tuple[TitleEstimate, ...]
+    total: Estimate | None
+    titles: tuple[tuple[str, Estimate], ...]
     set_aside: tuple[str, ...]
 
 
@@ -84,36 +68,12 @@ def estimate(workspace: Workspace, titles: Sequence[CatalogTitle]) -> RootEstima
     set_aside = [sentence for report in reports for sentence in report.reasons(states, limit=len(ids))]
     encoder = borrow_encoder(workspace, Modality.TEXT)
     lacking = [title for title in workspace.titles(ids) if _can_be_read(workspace, title)]
-    if not hasattr(encoder, "estimate"):
-        return RootEstimate(
-            encoder=encoder.spec.name,
-            is_bought=False,
-            counting="nothing is bought",
-            num_texts=0,
-            num_unique=0,
-            num_cached=0,
-            num_tokens=0,
-            cost_usd=0.0,
-            titles=(),
-            set_aside=tuple(dict.fromkeys(set_aside)),
-        )
-    each = [(title.title_id, encoder.estimate(list(texts_to_embed(workspace, title)))) for title in lacking]
-    total = encoder.estimate([text for title in lacking for text in texts_to_embed(workspace, title)])
-    return RootEstimate(
-        encoder=encoder.spec.name,
-        is_bought=True,
-        counting=total.counting,
-        num_texts=total.num_texts,
-        num_unique=total.num_unique,
-        num_cached=total.num_cached,
-        num_tokens=total.num_tokens,
-        cost_usd=total.cost_usd,
-        titles=tuple(
-            TitleEstimate(title_id=title_id, num_texts=one.num_texts, num_tokens=one.num_tokens, cost_usd=one.cost_usd)
-            for title_id, one in each
-        ),
-        set_aside=tuple(dict.fromkeys(set_aside)),
-    )
+    left_out = tuple(dict.fromkeys(set_aside))
+    if not isinstance(encoder, Priced):
+        return RootEstimate(encoder=encoder.spec.name, total=None, titles=(), set_aside=left_out)
+    each = tuple((title.title_id, encoder.estimate(texts_to_embed(workspace, title))) for title in lacking)
+    total = encoder.estimate(text for title in lacking for text in texts_to_embed(workspace, title))
+    return RootEstimate(encoder=encoder.spec.name, total=total, titles=each, set_aside=left_out)
 
 
 def texts_to_embed(workspace: Workspace, title: PresentTitle) -> Iterator[str]:

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -105,8 +106,9 @@ class EncoderStep(StreamStep):
     def table(self, vectors: NDArray[np.float32], is_present: NDArray[np.bool_]) -> pa.Table:
         """The title's value."""
 
-    @property
+    @cached_property
     def encoder(self) -> Encoder[Any]:
+        """The profile's encoder, borrowed for as long as this step lives."""
         return borrow_encoder(self._workspace, self.modality)
 
     def waits_for(self, title: PresentTitle) -> str:

@@ -22,17 +22,25 @@ from mediafm.errors import ConfigError
 from mediafm.lineage.fingerprint import fingerprint
 from mediafm.steps.device import resolve_device
 from mediafm.steps.workspace import Workspace
+from mediafm.store.bought import FILE_NAME, BoughtVectors, RootPurse
+from mediafm.store.views import spent_usd
 from mediafm.types import Json, Modality
 
 MAX_LOADED = 4
 """What stays loaded at once: an encoder a modality and one to spare, or the transcriber (our choice)."""
 
 
-class _Closable(Protocol):
+class _Spec(Protocol):
+    def as_json(self) -> dict[str, Json]: ...
+
+
+class _Borrowed(Protocol):
+    @property
+    def spec(self) -> _Spec: ...
     def close(self) -> None: ...
 
 
-Loaded = TypeVar("Loaded", bound=_Closable)
+Loaded = TypeVar("Loaded", bound=_Borrowed)
 
 _loaded: OrderedDict[str, Any] = OrderedDict()
 _lock = threading.Lock()
@@ -78,24 +86,33 @@ def _borrow(
     choice: EncoderChoice | TranscriberChoice,
     make: Callable[[EncoderHost], Loaded],
 ) -> Loaded:
+    """What this process has of the same spec, settings and device; else what `make` gives, not loaded yet."""
     device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
+    made = make(_host(workspace, device))
     settings: dict[str, Json] = dict(choice.settings)
     key = fingerprint(
         {
             "root": str(workspace.store.root),
             "task": task,
-            "name": choice.name,
+            "spec": made.spec.as_json(),
             "settings": settings,
             "device": device,
         }
     )
     with _lock:
         if key in _loaded:
+            made.close()
             _loaded.move_to_end(key)
             found: Loaded = _loaded[key]
             return found
         while len(_loaded) >= MAX_LOADED:
             _loaded.popitem(last=False)[1].close()
-        made = make(EncoderHost(device=device))
         _loaded[key] = made
         return made
+
+
+def _host(workspace: Workspace, device: str) -> EncoderHost:
+    """The root's own cache and purse: what is bought once serves every title and run, and one budget holds for all."""
+    path = workspace.config.root_path / "cache" / FILE_NAME
+    already_spent = 0.0 if path.exists() else spent_usd(workspace.store)
+    return EncoderHost(device=device, cache=BoughtVectors(path), purse=RootPurse(path, already_spent))

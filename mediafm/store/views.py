@@ -116,6 +116,17 @@ def records(store: Store, tables: Sequence[str], title_ids: Sequence[str] | None
     return _records(store, clause)
 
 
+def spent_usd(store: Store) -> float:
+    """All that the ledger says was paid."""
+    keys = ledger_keys(store.files)
+    if not keys:
+        return 0.0
+    with open_duckdb(store) as connection:
+        query = "SELECT coalesce(sum(cost_usd), 0) FROM read_parquet($paths, union_by_name = true)"
+        ((total,),) = connection.execute(query, {"paths": paths(store, keys)}).fetchall()
+    return float(total)
+
+
 def _records(store: Store, clause: str) -> list[LedgerRecord]:
     with open_duckdb(store) as connection:
         rows = read_ledger(connection, store, ledger_keys(store.files), clause)

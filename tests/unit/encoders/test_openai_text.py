@@ -22,7 +22,8 @@ from mediafm.encoders import openai_stream
 from mediafm.encoders.encoder import NOTHING_BOUGHT, Usage
 from mediafm.encoders.host import EncoderHost, OwnPurse
 from mediafm.encoders.openai_patience import forget_health
-from mediafm.encoders.openai_text import Estimate, OpenAIText, OpenAITextSettings
+from mediafm.encoders.openai_text import OpenAIText, OpenAITextSettings
+from mediafm.encoders.pricing import Estimate
 from mediafm.encoders.registry import create_encoder
 from mediafm.encoders.tokens import vocabulary_file
 from mediafm.errors import ConfigError, EncoderError

@@ -37,16 +37,16 @@ class CountingText(Encoder[str]):
 
     batches: list[list[str]] = []
     faults: list[Exception] = []
-    num_made = 0
-    num_closed = 0
+    loaded: list[int] = []
+    closed: list[int] = []
 
     def __init__(self) -> None:
         self.spec = EncoderSpec(name="fake-text", modality=Modality.TEXT, width=4, step_version=1)
         self.batch_items = 8
-        type(self).num_made += 1
 
     def _encode(self, batch: Sequence[str]) -> NDArray[np.float32]:
         self.batches.append(list(batch))
+        self.loaded += [id(self)] if id(self) not in self.loaded else []
         if any("poison" in text for text in batch):
             raise EncoderError("a text that cannot be encoded", rule="texts are well", where="counting")
         if self.faults:
@@ -58,7 +58,7 @@ class CountingText(Encoder[str]):
             yield Encoded(encoded.key, encoded.vector, Usage(num_tokens=3, cost_usd=0.5, num_bought=1))
 
     def close(self) -> None:
-        type(self).num_closed += 1
+        self.closed += [id(self)] if id(self) in self.loaded else []
 
 
 class Step(TextEmbeddingsStep):
@@ -80,7 +80,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     CountingText.batches, CountingText.faults = [], []
     Step.texts, Step.errors = {}, {}
     free_encoders()
-    CountingText.num_made = CountingText.num_closed = 0
+    CountingText.loaded, CountingText.closed = [], []
     yield
     free_encoders()
 
@@ -90,7 +90,6 @@ def titles(workspace: Workspace) -> list[PresentTitle]:
     for title_id in TITLES:
         make(workspace.store, workspace.ledger, title_id, ("titles", "spans", "cues"), workspace.producers)
     workspace.ledger.flush()
-    CountingText.num_made = CountingText.num_closed = 0
     return workspace.titles(TITLES)
 
 
@@ -174,18 +173,21 @@ def test_a_damaged_input_is_found_before_it_is_read(workspace: Workspace, titles
 def test_an_encoder_is_loaded_once_for_all_runs_of_a_process(workspace: Workspace, titles: list[PresentTitle]) -> None:
     run(workspace, titles[:2])
     run(workspace, titles[2:])
-    assert CountingText.num_made == 1
+    assert len(CountingText.loaded) == 1
+    assert CountingText.closed == []
     free_encoders()
-    assert CountingText.num_closed == 1
+    assert CountingText.closed == CountingText.loaded
 
 
 def test_only_so_many_encoders_stay_loaded(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "MAX_LOADED", 2)
-    for modality in (Modality.TEXT, Modality.VIDEO, Modality.AUDIO):
+    first = encoders.borrow_encoder(workspace, Modality.TEXT)
+    first.encode(["loads it"])
+    assert encoders.borrow_encoder(workspace, Modality.TEXT) is first
+    for modality in (Modality.VIDEO, Modality.AUDIO):
         encoders.borrow_encoder(workspace, modality)
-    assert CountingText.num_closed == 1
-    assert encoders.borrow_encoder(workspace, Modality.TEXT).spec.name == "fake-text"
-    assert CountingText.num_made == 2
+    assert CountingText.closed == [id(first)]
+    assert encoders.borrow_encoder(workspace, Modality.TEXT) is not first
 
 
 def test_a_modality_whose_vectors_are_imported_is_waited_for(
