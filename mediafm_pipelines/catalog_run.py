@@ -12,14 +12,14 @@ from typing import Any
 
 import dagster as dg
 
-from mediafm.config import Config
+from mediafm.config import Config, load_profile
 from mediafm.errors import ConflictError, NotFoundError
 from mediafm.progress import Progress
 from mediafm_pipelines import tags
 from mediafm_pipelines.definitions import build_defs
 from mediafm_pipelines.execution import RunResult, run_assets
 from mediafm_pipelines.instance import open_instance
-from mediafm_pipelines.jobs import INGEST, REEMBED, RETRAIN, SERVE
+from mediafm_pipelines.jobs import REEMBED, RETRAIN, SERVE, ingest_assets
 from mediafm_pipelines.orphans import fail_orphans
 from mediafm_pipelines.partitions import TitleRange, contiguous_ranges, register_titles
 from mediafm_pipelines.resources import WorkspaceResource
@@ -29,7 +29,7 @@ from mediafm_pipelines.resources import WorkspaceResource
 class CatalogRun:
     """One `mediafm run` under way.
 
-    title_ids: what the run covers: the titles of its own catalogue.
+    title_ids: what the run covers: the titles of its own catalogue, and those that came with imported vectors.
     problems: rows and sidecars of the catalogue that could not be used.
     results: the Dagster runs so far.
     """
@@ -39,6 +39,7 @@ class CatalogRun:
     is_forced: bool = False
     retries_quarantined: bool = False
     title_ids: list[str] = field(default_factory=list)
+    imported_ids: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     results: list[RunResult] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
@@ -67,7 +68,7 @@ class CatalogRun:
         _check_listed(self.title_ids, only or ())
         with open_instance(self.config) as instance:
             self.orphans = fail_orphans(instance)
-            register_titles(instance, [title.title_id for title in listed])
+            register_titles(instance, self.title_ids)
             definitions = build_defs(self.config, {"workspace": self._workspace_resource()})
             self._ingest(definitions, instance, listed, only)
             self._retrain(definitions, instance)
@@ -76,10 +77,10 @@ class CatalogRun:
         self.wall_seconds = time.monotonic() - started
 
     def take_catalog(self, catalog: str | None, labels: Sequence[str] = ()) -> list[Any]:
-        """What the catalogue lists; the root remembers it. Fills in `title_ids` and `problems`."""
+        """What the catalogue lists; the root remembers it. Fills in `title_ids`, `imported_ids` and `problems`."""
         from mediafm.catalog.scan import scan_catalog
         from mediafm.probes.label_files import label_paths
-        from mediafm.steps.catalogs import remember_inputs, scan_known, usable_labels
+        from mediafm.steps.catalogs import imported_titles, remember_inputs, scan_known, usable_labels
 
         label_paths([Path(item).expanduser() for item in labels])  # what was just given must be there
         with self._open() as work:
@@ -87,7 +88,9 @@ class CatalogRun:
             remember_inputs(work, [catalog] if catalog else [], labels)
             work.point_producers()
             problems = [*found.problems, *usable_labels(work)[1]]
-        self.title_ids = [title.title_id for title in found.titles]
+            listed = [title.title_id for title in found.titles]
+            self.imported_ids = imported_titles(work, besides=listed)
+        self.title_ids = [*listed, *self.imported_ids]
         self.problems = [str(problem) for problem in problems]
         return list(found.titles)
 
@@ -102,10 +105,13 @@ class CatalogRun:
         from mediafm.steps.plan import titles_to_ingest
 
         with self._open() as work:
-            lacking = titles_to_ingest(work, [title for title in listed if only is None or title.title_id in only])
+            wanted = [title for title in listed if only is None or title.title_id in only]
+            imported = [title_id for title_id in self.imported_ids if only is None or title_id in only]
+            lacking = titles_to_ingest(work, wanted, imported)
+        assets = ingest_assets(load_profile(self.config.profile))
         try:
             for titles in self._ranges(instance, lacking):
-                self._run(definitions, instance, INGEST, titles)
+                self._run(definitions, instance, assets, titles)
         finally:
             free_encoders()
 

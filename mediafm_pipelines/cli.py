@@ -28,13 +28,20 @@ for _verb in VERBS:
 
 
 @cli.command()
-@click.argument("catalog")
+@click.argument("catalog", required=False)
 @click.option("--labels", multiple=True, help="A label file or folder for the probes; may be given several times.")
 @click.option("--force", "is_forced", is_flag=True, help="Make everything again; recorded.")
 @configured
 @json_option
-def run(config: Config, catalog: str, labels: Sequence[str], is_forced: bool, as_json: bool) -> None:
-    """Take CATALOG (a folder or a manifest) through the whole graph; only what is missing is done."""
+def run(config: Config, catalog: str | None, labels: Sequence[str], is_forced: bool, as_json: bool) -> None:
+    """Take CATALOG (a folder or a manifest) through the whole graph; only what is missing is done.
+
+    Without it: all that the root knows, titles of imported vectors among it.
+    """
+    if catalog is None and config.catalog is None:
+        from mediafm.steps.existing import existing_store
+
+        existing_store(config)
     summary = _execute(config, catalog, labels, as_json, is_forced=is_forced)
     _finish(summary, as_json)
 

@@ -47,10 +47,15 @@ def search(
             (
                 hit["title_id"],
                 hit["shot_index"],
-                f"{hit['start_seconds']:.2f} s",
-                f"{hit['end_seconds']:.2f} s",
+                _seconds(hit["start_seconds"]),
+                _seconds(hit["end_seconds"]),
                 f"{hit['score']:.4f}",
             )
             for hit in hits
         ),
     )
+
+
+def _seconds(time: Json) -> str:
+    """Shots of imported titles may have no times."""
+    return f"{time:.2f} s" if isinstance(time, float) else ""

@@ -130,7 +130,8 @@ def _vector_columns(columns: Mapping[str, Column], asked: Mapping[Modality, str]
         return found
     found = {}
     for modality, column in asked.items():
-        usual = VECTOR if len(asked) == 1 and str(modality) not in with_vectors else str(modality)
+        is_only_vector = len(asked) == 1 and str(modality) not in with_vectors and VECTOR in with_vectors
+        usual = VECTOR if is_only_vector else str(modality)
         name = column or usual
         if name not in with_vectors:
             said = f" ({columns[name].said})" if name in columns else ""

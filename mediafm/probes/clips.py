@@ -87,10 +87,9 @@ def find_clips(label_set: LabelSet, titles: Mapping[str, TitleShots]) -> TaskCli
 def _weights(row: LabelRow, title: TitleShots) -> Floats:
     if row.span is not None:
         return title.overlap_seconds(row.span)
-    seconds = title.end_seconds - title.start_seconds
     if row.shot_index is not None:
-        return np.where(np.arange(title.num_shots) == row.shot_index, seconds, 0.0)
-    return seconds
+        return np.where(np.arange(title.num_shots) == row.shot_index, title.weights, 0.0)
+    return title.weights
 
 
 def _reason_to_drop(row: LabelRow, title: TitleShots | None) -> str:
@@ -100,6 +99,8 @@ def _reason_to_drop(row: LabelRow, title: TitleShots | None) -> str:
         return f"the title {row.title_id!r} has no shots"
     if row.shot_index is not None and row.shot_index >= title.num_shots:
         return f"shot {row.shot_index} of {row.title_id!r}, which has {title.num_shots}"
+    if row.span is not None and not title.has_times:
+        return f"a span of {row.title_id!r}, whose shots have no times; name the shot by its index"
     if row.span is not None and not _weights(row, title).any():
         return (
             f"{row.span.start_seconds} to {row.span.end_seconds} s lies outside {row.title_id!r}, "

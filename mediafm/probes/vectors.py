@@ -24,7 +24,7 @@ class TitleShots:
     """The shots of one title in time: the table `spans`, and the group that the title belongs to.
 
     title_id, group_id: titles of one group are never on both sides of a probe's split.
-    start_seconds, end_seconds: float64 [N], half-open spans in order.
+    start_seconds, end_seconds: float64 [N], half-open spans in order; NaN where a shot's times are not known.
     """
 
     title_id: str
@@ -44,11 +44,22 @@ class TitleShots:
     def num_shots(self) -> int:
         return len(self.start_seconds)
 
+    @property
+    def has_times(self) -> bool:
+        """Whether every shot's times are known; titles of imported vectors may have none."""
+        return bool(np.isfinite(self.start_seconds).all() and np.isfinite(self.end_seconds).all())
+
+    @property
+    def weights(self) -> Floats:
+        """How much each shot counts in the whole: its seconds, or all alike where times are not known; float64 [N]."""
+        weights: Floats = self.end_seconds - self.start_seconds if self.has_times else np.ones(self.num_shots)
+        return weights
+
     def overlap_seconds(self, span: Span) -> Floats:
-        """How long each shot holds together with `span`; float64 [N]."""
+        """How long each shot holds together with `span`, 0 where its times are not known; float64 [N]."""
         latest_start = np.maximum(self.start_seconds, span.start_seconds)
         earliest_end = np.minimum(self.end_seconds, span.end_seconds)
-        overlap: Floats = np.maximum(0.0, earliest_end - latest_start)
+        overlap: Floats = np.nan_to_num(np.maximum(0.0, earliest_end - latest_start))
         return overlap
 
 

@@ -13,7 +13,7 @@ from mediafm.catalog.title import Catalog, CatalogTitle, Problem
 from mediafm.errors import CatalogError
 from mediafm.probes.label_files import label_paths, raw_rows
 from mediafm.steps.workspace import Workspace
-from mediafm.types import Json
+from mediafm.types import Json, TitleState
 
 INPUTS = "inputs"
 
@@ -78,8 +78,18 @@ def scan_known(workspace: Workspace) -> Catalog:
     return Catalog(tuple(titles.values()), tuple(problems))
 
 
+def imported_titles(workspace: Workspace, besides: Sequence[str] = ()) -> list[str]:
+    """The ids of titles without media, which no catalogue lists, but for those in `besides`."""
+    left_out = set(besides)
+    return [
+        title.title_id
+        for title in workspace.all_titles()
+        if title.is_imported and title.state is TitleState.OK and title.title_id not in left_out
+    ]
+
+
 def listed_titles(workspace: Workspace, title_ids: Sequence[str]) -> tuple[list[CatalogTitle], list[str]]:
-    """Of `title_ids`: what the catalogues say of those that they list, and the ids that none lists any more."""
+    """Of `title_ids`: what the catalogues say of those that they list, and the ids that none lists (any more)."""
     listed = {title.title_id: title for title in scan_known(workspace).titles}
     return (
         [listed[title_id] for title_id in title_ids if title_id in listed],

@@ -24,6 +24,9 @@ NORM_TOLERANCE = 2e-3
 """Unit norm as float16 can hold it over a few thousand numbers."""
 MAX_TITLES_READ = 200
 """Checks that open files look at this many titles, evenly spread; they say how many they looked at."""
+LEAST_CONFIDENCE = 0.8
+"""Mean over a title's words, of the transcriber about itself. Our choice: networks are rarely less sure of clear speech
+in their own language."""
 UNIT_NORM_TABLES = ("fused_embeddings", "contextual_embeddings", "title_embeddings")
 
 
@@ -55,12 +58,16 @@ def left_out(workspace: Workspace, asset: str) -> Answer:
 
 
 def span_gaps(workspace: Workspace, asset: str) -> Answer:
-    """Spans that do not begin where the one before ends, or do not cover the probed picture of a whole file."""
+    """Spans that do not begin where the one before ends, or do not cover the probed picture of a whole file.
+
+    Spans of titles without media are what the user gave, and may have gaps.
+    """
     keys = _current_keys(workspace, "spans")
     return Answer.of(len(keys), [*_gaps(workspace, keys), *_short_cuts(workspace)])
 
 
 def _gaps(workspace: Workspace, keys: Mapping[str, str]) -> Iterator[str]:
+    given = {title.title_id for title in workspace.titles(list(keys)) if title.is_imported}
     for title_id, key in keys.items():
         try:
             table = workspace.store.read(key, ["start_seconds", "end_seconds"])
@@ -68,6 +75,8 @@ def _gaps(workspace: Workspace, keys: Mapping[str, str]) -> Iterator[str]:
             yield f"{title_id}: {error}"
             continue
         starts, ends = (table.column(name).to_numpy() for name in ("start_seconds", "end_seconds"))
+        if title_id in given:
+            continue
         if not len(starts):
             yield f"{title_id} has no shot"
         elif (ends <= starts).any():
@@ -129,6 +138,26 @@ def _unsound(workspace: Workspace, table: str, keys: Mapping[str, str]) -> Itera
                 yield f"{title_id}: a norm is {furthest:.4f} away from 1"
 
 
+def unsure_words(workspace: Workspace, asset: str) -> Answer:
+    """Titles whose words were written down by a transcriber that is not sure of them: another language, music, noise.
+
+    Its confidence says nothing of how often it is right: also a title that is not found here has no captions.
+    """
+    with connect(workspace.store) as connection:
+        rows = connection.execute(
+            "SELECT title_id, num_rows, (details ->> 'mean_confidence')::DOUBLE AS confidence FROM current "
+            "WHERE table_name = 'words' AND num_rows > 0 ORDER BY title_id"
+        ).fetchall()
+    return Answer.of(
+        len(rows),
+        (
+            f"{title_id}: its {count} transcribed words have a mean confidence of {confidence:.2f}"
+            for title_id, count, confidence in rows
+            if confidence < LEAST_CONFIDENCE
+        ),
+    )
+
+
 def inconsistent_lineage(workspace: Workspace, asset: str) -> Answer:
     """Values of which ledger, file and header do not say the same."""
     keys = _current_keys(workspace, asset)
@@ -172,5 +201,6 @@ QUESTIONS: Mapping[str, Callable[[Workspace, str], Answer]] = {
     "count_mismatches": count_mismatches,
     "vectors": unsound_vectors,
     "lineage": inconsistent_lineage,
+    "unsure_words": unsure_words,
 }
 """What a check may ask, by name."""

@@ -22,12 +22,13 @@ def sheets_folder(workspace: Workspace) -> Path:
 
 
 def draw_contact_sheets(workspace: Workspace, titles: Sequence[PresentTitle]) -> dict[str, Path]:
-    """Title -> its sheet, drawn if it is not there yet; titles that were not cut are left out."""
+    """Title -> its sheet, drawn if it is not there yet; titles that were not cut, or have no media, are left out."""
     folder = sheets_folder(workspace)
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
     for title in titles:
-        if title.state is TitleState.OK and workspace.store.has(title.chain.identity("frames")):
+        is_cut = title.state is TitleState.OK and not title.is_imported
+        if is_cut and workspace.store.has(title.chain.identity("frames")):
             fingerprint = short(title.chain.identity("frames").fingerprint)
             file = folder / f"{check_title_id(title.title_id)}-{fingerprint}.jpg"
             if not file.exists():

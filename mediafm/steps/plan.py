@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mediafm.catalog.title import CatalogTitle
 from mediafm.lineage.tables import TABLES
 from mediafm.steps.history import StepHistory
+from mediafm.steps.present import PresentTitle
 from mediafm.steps.titles import is_unchanged
 from mediafm.steps.workspace import Workspace
 from mediafm.types import TitleState
@@ -17,27 +18,36 @@ def ingest_tables(workspace: Workspace) -> list[str]:
     return [name for name in TABLES if name != "titles" and name in workspace.producers]
 
 
-def titles_to_ingest(workspace: Workspace, listed: Sequence[CatalogTitle]) -> list[str]:
-    """The ids of titles whose file changed, or that lack a value and are not quarantined for it."""
-    if workspace.is_forced:
-        return [title.title_id for title in listed]
-    ids = [title.title_id for title in listed]
+def titles_to_ingest(workspace: Workspace, listed: Sequence[CatalogTitle], imported: Sequence[str] = ()) -> list[str]:
+    """The ids of titles whose file changed, or that lack a value and are not quarantined for it.
+
+    Args:
+        imported: titles without media. No file of theirs can change, and no run can make again what was given: also a
+            forced one takes up only those that lack something.
+    """
+    ids = [*(title.title_id for title in listed), *imported]
     present = {title.title_id: title for title in workspace.titles(ids)}
     tables = ingest_tables(workspace)
     history = StepHistory.of(workspace.store, tables, ids)
-    lacking = []
-    for title in listed:
-        before = present.get(title.title_id)
-        if before is None or not is_unchanged(workspace, title, before):
-            lacking.append(title.title_id)
-        elif before.state is TitleState.OK:
-            missing = before.missing(workspace.store, tables)
-            is_set_aside = history.quarantine(missing) and not workspace.retries_quarantined
-            unindexed = [
-                table
-                for table in tables
-                if history.done(before.chain.identity(table)) is None and before.chain.identity(table) not in missing
-            ]
-            if (missing and not is_set_aside) or unindexed:
-                lacking.append(title.title_id)
-    return lacking
+    changed = {
+        title.title_id
+        for title in listed
+        if workspace.is_forced or not is_unchanged(workspace, title, present.get(title.title_id))
+    }
+    return [
+        title_id
+        for title_id in ids
+        if title_id in changed or _lacks_something(workspace, present.get(title_id), history, tables)
+    ]
+
+
+def _lacks_something(
+    workspace: Workspace, title: PresentTitle | None, history: StepHistory, tables: Sequence[str]
+) -> bool:
+    if title is None or title.state is not TitleState.OK:
+        return False
+    missing = title.missing(workspace.store, tables)
+    is_set_aside = history.quarantine(missing) and not workspace.retries_quarantined
+    identities = (title.chain.identity(table) for table in tables)
+    is_unindexed = any(one not in missing and history.done(one) is None for one in identities)
+    return bool(missing and not is_set_aside) or is_unindexed

@@ -12,6 +12,9 @@ from mediafm.lineage.records import LedgerRecord
 from mediafm.store.store import Store
 from mediafm.types import TitleState
 
+IMPORTED_SOURCE = "imported"
+"""The kind of source of a title without media; sources of media have no kind."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PresentTitle:
@@ -19,7 +22,8 @@ class PresentTitle:
 
     state: `ok`, or what is wrong with its file.
     generation: raised with each change of the record.
-    source: where its bytes were when they were read: `path`, `size_bytes`, `modified_ns`, `sidecars`, `signature`.
+    source: where its bytes were when they were read: `path`, `size_bytes`, `modified_ns`, `sidecars`, `signature`;
+        of an imported title the file of vectors: `kind`, `file`, `sha256`, `name`.
     group_id: its series, else its own id.
     object_key, sha256: the stored row of `titles`; empty unless the state is `ok`.
     chain: the identities of all its values; usable only if the state is `ok`.
@@ -37,6 +41,11 @@ class PresentTitle:
     object_key: str
     sha256: str
     chain: TitleChain
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it has no media: its shots and vectors were given (`mediafm.steps.imports`)."""
+        return self.source.get("kind") == IMPORTED_SOURCE
 
     @property
     def path(self) -> str:

@@ -8,12 +8,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mediafm.errors import LineageMismatchError
 from mediafm.types import Span
 
 
 def spans_of(table: pa.Table) -> list[Span]:
-    """The spans of a `spans` table, in order of shots."""
+    """The spans of a `spans` table, in order of shots.
+
+    Raises:
+        LineageMismatchError: a shot without times: it came with imported vectors.
+    """
     starts, ends = table.column("start_seconds").to_pylist(), table.column("end_seconds").to_pylist()
+    untimed = [shot for shot, ends_of in enumerate(zip(starts, ends, strict=True)) if None in ends_of]
+    if untimed:
+        raise LineageMismatchError(
+            f"shot {untimed[0]} has no times",
+            rule="sound and timed text are read by the times of shots; those of imported titles may have none",
+            remedy="Import the title again with start_seconds and end_seconds.",
+        )
     return [Span(start, end) for start, end in zip(starts, ends, strict=True)]
 
 

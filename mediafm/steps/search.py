@@ -21,7 +21,7 @@ from mediafm.types import Json, Modality
 
 
 def search_shots(config: Config, title_id: str, shot_index: int, top: int, table: str) -> list[dict[str, Json]]:
-    """The `top` shots nearest to one shot by cosine, the shot itself left out, with their times.
+    """The `top` shots nearest to one shot by cosine, the shot itself left out, with their times (None if not known).
 
     Raises:
         NotFoundError: the title has no current vectors in `table`, or no such shot.
@@ -121,7 +121,7 @@ def _stored(store: Store, title_id: str, key: str, producer: str) -> StoredVecto
     )
 
 
-def _times(store: Store, title_ids: list[str]) -> dict[tuple[str, int], tuple[float, float]]:
+def _times(store: Store, title_ids: list[str]) -> dict[tuple[str, int], tuple[float | None, float | None]]:
     with connect(store, title_ids) as connection:
         rows: list[Any] = connection.execute(
             "SELECT title_id, shot_index, start_seconds, end_seconds FROM shots"

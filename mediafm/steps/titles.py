@@ -57,11 +57,12 @@ def take_in(workspace: Workspace, titles: Sequence[CatalogTitle], vanished: Sequ
 
     Args:
         titles: as the catalogue lists them now.
-        vanished: ids that were asked for and that no catalogue lists any more.
+        vanished: ids that were asked for and that no catalogue lists; imported titles among them are there all the
+            same, as they came with their vectors and no catalogue.
     """
     workspace.point_producers()
     present = {title.title_id: title for title in workspace.titles([*(one.title_id for one in titles), *vanished])}
-    outcomes = {title_id: _record_vanished(workspace, present.get(title_id), title_id) for title_id in vanished}
+    outcomes = {title_id: _unlisted(workspace, present.get(title_id), title_id) for title_id in vanished}
     todo = []
     for title in titles:
         before = present.get(title.title_id)
@@ -207,6 +208,16 @@ def _set_aside(
         )
     )
     return TitleOutcome(title_id=title.title_id, state=state, reason=reason, was_made=True)
+
+
+def _unlisted(workspace: Workspace, before: PresentTitle | None, title_id: str) -> TitleOutcome:
+    """What becomes of a title that no catalogue lists."""
+    if before is None or not before.is_imported or before.state is not TitleState.OK:
+        return _record_vanished(workspace, before, title_id)
+    if workspace.store.files.exists(before.object_key):
+        return TitleOutcome(title_id=title_id, state=TitleState.OK, rows={"titles": 1})
+    reason = f"{title_id}: its record {before.object_key} is gone; import its file {before.source.get('file')!r} again"
+    return TitleOutcome(title_id=title_id, state=TitleState.FAILED, reason=reason)
 
 
 def _record_vanished(workspace: Workspace, before: PresentTitle | None, title_id: str) -> TitleOutcome:

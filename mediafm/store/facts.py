@@ -20,6 +20,8 @@ def facts_of(table: str, rows: pa.Table) -> dict[str, Json]:
     if table == "spans":
         ends = rows.column("end_seconds")
         starts = rows.column("start_seconds")
+        if ends.null_count or starts.null_count:
+            return {"num_shots": rows.num_rows}
         duration = ends[-1].as_py() - starts[0].as_py() if rows.num_rows else 0.0
         return {"num_shots": rows.num_rows, "duration_seconds": duration}
     if table == "words":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,11 @@ from mediafm.store.ledger import LedgerWriter
 from mediafm.store.ledger_files import ledger_keys
 from mediafm.store.sql import open_duckdb, paths
 from mediafm.store.store import STORE_FOLDER, SUFFIX, Store
+from mediafm.types import Json
 
 FLUSH_EVERY_TITLES = 1000
+_IMPORTED = '{"imported":'
+"""How the canonical JSON of a title without media begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +92,16 @@ def record_of_file(store: Store, key: str) -> LedgerRecord:
         generation=REBUILT_GENERATION,
         step_version=_integer(identity.producer.get("step_version")),
         checkpoint_sha256=str(identity.producer.get("checkpoint", "")),
-        details={**facts, "rebuilt": True},
+        details={**facts, **_source(row), "rebuilt": True},
     )
+
+
+def _source(row: Mapping[str, Any]) -> dict[str, Json]:
+    """Where an imported title came from, as far as its raw record says; of media the next scan tells."""
+    if not row or not str(row["info_json"]).startswith(_IMPORTED):
+        return {}
+    name = json.loads(row["info_json"])["imported"]["name"]
+    return {"source": {"kind": "imported", "name": name}, "group_id": row["group_id"]}
 
 
 def _identity(store: Store, key: str, table: str, title_id: str) -> Identity:
