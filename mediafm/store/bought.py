@@ -100,13 +100,13 @@ class RootPurse:
 
     Args:
         path: the file, shared with `BoughtVectors`.
-        already_spent_usd: what the ledger says was spent; counts only when the file begins anew, because the cache's
-            folder may be deleted at any time.
+        already_spent_usd: what the ledger says was spent, or what finds it out. It counts, and is asked for, only when
+            the purse begins anew: the cache's folder may be deleted, and a broken file put aside, at any time.
     """
 
-    def __init__(self, path: Path, already_spent_usd: float = 0.0) -> None:
+    def __init__(self, path: Path, already_spent_usd: float | Callable[[], float] = 0.0) -> None:
         self._file = _File(path)
-        self._already_spent_nanos = _nanos(already_spent_usd)
+        self._already_spent_usd = already_spent_usd
 
     def reserve(self, cost_usd: float, budget_usd: float | None) -> int:
         """Sets `cost_usd` aside; the reservation's number.
@@ -142,8 +142,14 @@ class RootPurse:
         return self._file.change(self._spent_nanos) / NANOS
 
     def _spent_nanos(self, database: sqlite3.Connection) -> int:
-        database.execute("INSERT OR IGNORE INTO purse VALUES (1, ?)", (self._already_spent_nanos,))
-        return int(database.execute("SELECT spent_nano_usd FROM purse").fetchone()[0])
+        """What stands in the purse; called inside a transaction, so that it is begun once."""
+        row = database.execute("SELECT spent_nano_usd FROM purse").fetchone()
+        if row is not None:
+            return int(row[0])
+        begun_with = self._already_spent_usd
+        spent = _nanos(begun_with() if callable(begun_with) else begun_with)
+        database.execute("INSERT INTO purse VALUES (1, ?)", (spent,))
+        return spent
 
 
 class _File:

@@ -137,6 +137,23 @@ def test_what_the_ledger_knows_counts_only_for_a_new_file(path: Path) -> None:
     assert RootPurse(path, already_spent_usd=9.0).spent_usd() == 2.0
 
 
+def test_the_ledger_is_asked_only_when_the_purse_begins_anew(path: Path) -> None:
+    asked: list[int] = []
+
+    def ledger() -> float:
+        asked.append(1)
+        return 2.0
+
+    BoughtVectors(path).put(vectors(1))
+    purse = RootPurse(path, ledger)
+    purse.settle(purse.reserve(1.0, 5.0), 0.5)
+    assert RootPurse(path, ledger).spent_usd() == 2.5
+    assert len(asked) == 1
+    path.write_bytes(b"no database any more" * 1000)
+    with pytest.warns(BrokenCacheWarning, match="put aside"):
+        assert RootPurse(path, ledger).spent_usd() == 2.0
+
+
 @settings(max_examples=20, deadline=None)
 @given(costs=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=12))
 def test_sums_are_exact(tmp_path_factory: pytest.TempPathFactory, costs: list[tuple[int, int]]) -> None:
