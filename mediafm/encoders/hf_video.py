@@ -108,7 +108,8 @@ class HfVideo(PieceEncoder[ShotFrames]):
             )
         if self._queries is None:
             self._queries = TextTower(self.tower, self.pretrained, self.host.device, self.settings.dtype)
-        return self._checked(self._queries.encode(text)[None], 1)[0]
+        vectors: NDArray[np.float32] = self._checked(self._queries.encode(text)[None], 1)
+        return np.asarray(vectors[0], np.float32)
 
     def close(self) -> None:
         self._loaded = self._pictures = self._queries = None
@@ -143,12 +144,18 @@ class HfVideo(PieceEncoder[ShotFrames]):
         return self._loaded, self._pictures
 
     def _check_size(self) -> None:
-        """A tower with a table of positions takes pictures of one size only."""
-        side = self.tower.image_px
-        if side is not None and self.rules.final_px(side, side) != (side, side):
-            raise ConfigError(
-                f"pictures of {self.rules.final_px(side, side)} px",
-                rule=f"this tower takes ({side}, {side})",
-                where=f"encoder {NAME}, {self.settings.weights}, preprocessor_config.json",
-                remedy="Put the file of this very model there.",
-            )
+        """A tower takes pictures of one size, or patches of one size, or whatever it is given."""
+        rules, side = self.rules, self.tower.image_px
+        sizes = {rules.final_px(96, 96), rules.final_px(96, 192)}
+        if side is not None and sizes != {(side, side)}:
+            seen, rule = f"pictures of {sorted(sizes)} px", f"this tower takes ({side}, {side})"
+        elif self.tower.patch_px is not None and (rules.fit, rules.size_px[0]) != ("patches", self.tower.patch_px):
+            seen, rule = f"{rules.fit} of {rules.size_px} px", f"this tower takes patches of {self.tower.patch_px} px"
+        else:
+            return
+        raise ConfigError(
+            seen,
+            rule=rule,
+            where=f"encoder {NAME}, {self.settings.weights}, preprocessor_config.json",
+            remedy="Put the file of this very model there.",
+        )

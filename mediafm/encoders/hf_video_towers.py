@@ -87,7 +87,9 @@ NAFLEX = Family(
 )
 """SigLIP 2 that keeps the aspect: the picture comes as patches and the shape of their grid."""
 VIT = Family(
-    outputs={"trunk": ("AutoModel", _first_token)}, options={"attn_implementation": "sdpa", "add_pooling_layer": False}
+    outputs={"trunk": ("AutoModel", _first_token)},
+    is_fixed_size=True,
+    options={"attn_implementation": "sdpa", "add_pooling_layer": False},
 )
 DINO = Family(outputs={"trunk": ("AutoModel", _first_token)}, options={"attn_implementation": "sdpa"})
 """The class token after the last norm, for ViT too: its published pooling layers are often untrained or absent."""
@@ -131,7 +133,13 @@ class Tower:
     @property
     def image_px(self) -> int | None:
         """The side of the only pictures that it takes; None if it takes others."""
-        return int(self.config.image_size) if self.family.is_fixed_size else None
+        side = self.config.image_size if self.family.is_fixed_size else None
+        return side if isinstance(side, int) else None
+
+    @property
+    def patch_px(self) -> int | None:
+        """The side of the patches that it is given instead of a picture; None if it is given a picture."""
+        return int(self.config.patch_size) if self.family is NAFLEX else None
 
 
 def find_tower(pretrained: Pretrained, output: Output) -> Tower:

@@ -181,6 +181,19 @@ def _expected(whole: Any, pictures: torch.Tensor, output: str) -> torch.Tensor:
     return whole(pixel_values=pictures).pooler_output.flatten(1)
 
 
+def test_a_stored_frame_is_read_as_through_the_checkpoints_own_processor(checkpoints: dict[str, Path]) -> None:
+    encoder = _encoder(checkpoints, "clip")
+    processor = transformers.CLIPImageProcessorPil.from_pretrained(checkpoints["clip"])
+    whole = transformers.CLIPModel.from_pretrained(checkpoints["clip"]).eval()
+    for seed, (height, width) in enumerate([(384, 682), (384, 512), (682, 384)]):
+        shot = _frames(seed, 1, height, width)
+        vector = encoder.encode([shot])[0]
+        with torch.inference_mode():
+            theirs = whole.get_image_features(**processor(shot.frames_rgb[0], return_tensors="pt")).pooler_output[0]
+        cosine = vector @ theirs.numpy() / np.linalg.norm(vector) / np.linalg.norm(theirs)
+        assert cosine > 0.99999
+
+
 def test_frames_fill_batches_across_shots_and_sizes(
     checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,8 +311,11 @@ def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
 
 def test_another_picture_size_than_the_towers_is_refused(tmp_path: Path) -> None:
     processor = {"image_processor_type": "SiglipImageProcessor", "size": {"height": 64, "width": 64}}
-    with pytest.raises(ConfigError, match=r"pictures of \(64, 64\) px; this tower takes \(32, 32\)"):
+    with pytest.raises(ConfigError, match=r"pictures of \[\(64, 64\)\] px; this tower takes \(32, 32\)"):
         HfVideo(HfVideoSettings(weights=str(_saved(tmp_path, _siglip(), processor))))
+    patches = {"image_processor_type": "Siglip2ImageProcessor", "patch_size": 16}
+    with pytest.raises(ConfigError, match=r"patches of \(16, 16\) px; this tower takes patches of 8 px"):
+        HfVideo(HfVideoSettings(weights=str(_saved(tmp_path, _naflex(), patches))))
 
 
 def test_absent_weights_are_refused_by_the_first_batch(tmp_path: Path) -> None:
