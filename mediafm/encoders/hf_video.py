@@ -20,7 +20,8 @@ from pydantic import Field
 
 from mediafm.config import Section
 from mediafm.encoders.encoder import EncoderSpec, ShotFrames
-from mediafm.encoders.hf_pictures import DevicePictures, read_rules
+from mediafm.encoders.hf_picture_rules import read_rules
+from mediafm.encoders.hf_pictures import DevicePictures
 from mediafm.encoders.hf_video_queries import TextTower
 from mediafm.encoders.hf_video_towers import LoadedTower, Output, find_tower, load_tower
 from mediafm.encoders.host import EncoderHost

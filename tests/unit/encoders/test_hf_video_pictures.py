@@ -12,7 +12,8 @@ import pytest
 import torch
 import transformers
 
-from mediafm.encoders.hf_pictures import DevicePictures, PictureRules, patch_grid_px, read_rules
+from mediafm.encoders.hf_picture_rules import PictureRules, patch_grid_px, read_rules
+from mediafm.encoders.hf_pictures import DevicePictures
 from mediafm.encoders.pretrained import LOCAL, Pretrained
 from mediafm.errors import ConfigError
 
