@@ -114,5 +114,5 @@ def _borrow(
 def _host(workspace: Workspace, device: str) -> EncoderHost:
     """The root's own cache and purse: what is bought once serves every title and run, and one budget holds for all."""
     path = workspace.config.root_path / "cache" / FILE_NAME
-    already_spent = 0.0 if path.exists() else spent_usd(workspace.store)
-    return EncoderHost(device=device, cache=BoughtVectors(path), purse=RootPurse(path, already_spent))
+    purse = RootPurse(path, lambda: spent_usd(workspace.store))
+    return EncoderHost(device=device, cache=BoughtVectors(path), purse=purse)
