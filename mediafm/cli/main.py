@@ -12,6 +12,7 @@ import click
 from mediafm.cli.audit import audit
 from mediafm.cli.cost import cost, estimate
 from mediafm.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
+from mediafm.cli.export import export
 from mediafm.cli.import_embeddings import import_embeddings
 from mediafm.cli.sample import sample
 from mediafm.cli.search import search
@@ -41,7 +42,7 @@ def library() -> None:
     """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
 
 
-VERBS: Sequence[click.Command] = (audit, cost, estimate, import_embeddings, sample, search, sql, status)
+VERBS: Sequence[click.Command] = (audit, cost, estimate, export, import_embeddings, sample, search, sql, status)
 for _verb in VERBS:
     library.add_command(_verb)
 

@@ -1,0 +1,56 @@
+"""`mediafm export`: the current vectors as one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mediafm.cli.options import configured, json_option
+from mediafm.cli.show import echo_json
+from mediafm.config import Config
+
+TABLES = ("contextual", "fused", "video", "audio", "text", "title", "metadata")
+FORMATS = ("parquet", "npz", "arrow")
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--table",
+    default="contextual_embeddings",
+    show_default=True,
+    type=click.Choice([f"{name}_embeddings" for name in TABLES]),
+)
+@click.option("--format", "file_format", type=click.Choice(FORMATS), help="By OUT's ending unless given, else parquet.")
+@click.option("--title", "title_ids", multiple=True, help="Only this title; may be given several times.")
+@click.option("--dtype", default="float16", show_default=True, type=click.Choice(["float16", "float32"]))
+@click.option("--force", "is_forced", is_flag=True, help="Replace OUT if it is there.")
+@configured
+@json_option
+def export(
+    config: Config,
+    out: Path,
+    table: str,
+    file_format: str | None,
+    title_ids: Sequence[str],
+    dtype: str,
+    is_forced: bool,
+    as_json: bool,
+) -> None:
+    """Write the current vectors of a table to OUT, a row a shot, with the lineage of each."""
+    from mediafm.steps.exports import export_vectors
+
+    ending = out.suffix.lower().removeprefix(".")
+    chosen = file_format or (ending if ending in FORMATS else FORMATS[0])
+    report = export_vectors(
+        config, out, table, file_format=chosen, title_ids=title_ids, dtype=dtype, is_forced=is_forced
+    ).as_json()
+    if as_json:
+        echo_json(report)
+        return
+    click.echo(
+        f"{report['path']}: {report['rows']} rows of {report['titles']} titles, {report['present']} with a vector, "
+        f"{report['size_bytes']} bytes"
+    )
