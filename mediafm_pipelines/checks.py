@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.resources import WorkspaceResource
 
 VECTOR_ASSETS = (
@@ -20,8 +21,11 @@ VECTOR_ASSETS = (
 )
 
 
-def asset_checks() -> list[Any]:
+def asset_checks(graph: Graph) -> list[Any]:
+    about = "Words that the transcriber itself is unsure of."
+    transcribed = [_check("transcripts", "transcripts_are_sure", about, "unsure_words")]
     return [
+        *(transcribed if graph.profile.transcriber else []),
         _check("raw_titles", "no_title_left_out", "Titles that are quarantined, failed or vanished.", "left_out"),
         _check("shots", "spans_cover_the_title", "Spans are ordered, disjoint and cover the picture.", "span_gaps"),
         _check("fused_embeddings", "counts_agree", "Each table has a row for each shot.", "count_mismatches"),

@@ -39,7 +39,7 @@ def build_defs(config: Config | None = None, overrides: Mapping[str, Any] | None
     workspace = WorkspaceResource(config_json=settings.model_dump_json(), device=settings.device)
     return dg.Definitions(
         assets=_assets(graph),
-        asset_checks=asset_checks(),
+        asset_checks=asset_checks(graph),
         jobs=build_jobs(graph),
         sensors=build_sensors(),
         resources={"workspace": workspace, **(overrides or {})},

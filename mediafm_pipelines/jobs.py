@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from mediafm.config import Profile
 from mediafm_pipelines import tags
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.partitions import register_titles as register
@@ -21,16 +22,22 @@ INGEST = (
     "text_embeddings",
     "fused_embeddings",
 )
-"""Everything that a title needs before a model reads it, in the order of the graph."""
+"""Everything that a title needs before a model reads it, in the order of the graph, without a transcriber."""
 RETRAIN = ("labels", "training_manifest", "mediafm_checkpoint", "checkpoint_probes", "champion")
 REEMBED = ("contextual_embeddings",)
 SERVE = ("served_manifest", "probe_metrics")
 
 
+def ingest_assets(profile: Profile) -> tuple[str, ...]:
+    """As `INGEST`, with the transcripts before the shots where the profile has a transcriber."""
+    place = INGEST.index("shots")
+    return (*INGEST[:place], "transcripts", *INGEST[place:]) if profile.transcriber else INGEST
+
+
 def build_jobs(graph: Graph) -> list[Any]:
     gpu = _run_tags(tags.gpu_request(graph.config.orchestration.gpus_per_step))
     return [
-        dg.define_asset_job("ingest_job", dg.AssetSelection.assets(*INGEST), tags=gpu),
+        dg.define_asset_job("ingest_job", dg.AssetSelection.assets(*ingest_assets(graph.profile)), tags=gpu),
         dg.define_asset_job("retrain_job", dg.AssetSelection.assets(*RETRAIN), tags=gpu),
         dg.define_asset_job("reembed_job", dg.AssetSelection.assets(*REEMBED), tags=gpu),
         dg.define_asset_job("serve_job", dg.AssetSelection.assets(*SERVE)),

@@ -25,6 +25,12 @@ def status(config: Config, as_json: bool) -> None:
     echo_table(("title", "state", "shots", "seconds", "video", "audio", "text", "reason"), map(_row, found["titles"]))
     states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
     click.echo(f"{states or 'no titles yet'} in {found['root']}")
+    transcribed = found["transcribed"]
+    if transcribed["num_titles"]:
+        click.echo(
+            f"text of {transcribed['num_titles']} titles is machine-made (asr, mean confidence "
+            f"{transcribed['mean_confidence']:.2f}), of {transcribed['num_captioned']} timed text"
+        )
     for name in ("champion", "serving"):
         click.echo(f"{name}: {found[name]['sentence'] if found[name] else 'none yet'}")
 
@@ -32,7 +38,9 @@ def status(config: Config, as_json: bool) -> None:
 def _row(title: dict[str, Any]) -> tuple[Any, ...]:
     shares = (_percent(title["coverage"][modality]) for modality in ("video", "audio", "text"))
     seconds = None if title["duration_seconds"] is None else f"{title['duration_seconds']:.1f}"
-    return (title["title_id"], title["state"], title["shots"], seconds, *shares, title["reason"])
+    video, audio, text = shares
+    text += " asr" if title["text_source"] == "asr" else ""
+    return (title["title_id"], title["state"], title["shots"], seconds, video, audio, text, title["reason"])
 
 
 def _percent(share: float | None) -> str:

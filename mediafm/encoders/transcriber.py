@@ -120,7 +120,8 @@ class Transcriber(ABC):
 
     def transcribe(self, samples: Samples) -> tuple[SpokenWord, ...]:
         """The words of one whole sound, float32 [n]."""
-        (found,) = self.transcribe_stream([SoundBlock("", samples), SoundEnd("")])
+        events: list[SoundBlock[str] | SoundEnd[str]] = [SoundBlock("", samples), SoundEnd("")]
+        (found,) = self.transcribe_stream(events)
         return found.words
 
     def close(self) -> None:  # noqa: B027 - a transcriber without weights holds nothing

@@ -25,8 +25,8 @@ NORM_TOLERANCE = 2e-3
 MAX_TITLES_READ = 200
 """Checks that open files look at this many titles, evenly spread; they say how many they looked at."""
 LEAST_CONFIDENCE = 0.8
-"""Mean over a title's words, of the transcriber about itself. Our choice: networks are rarely less sure of clear speech
-in their own language."""
+"""Mean over a title's words, of the transcriber about itself. Our choice, not yet held to
+real speech."""
 UNIT_NORM_TABLES = ("fused_embeddings", "contextual_embeddings", "title_embeddings")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mediafm.config import Config
@@ -17,7 +17,8 @@ from mediafm.store.store import Store
 from mediafm.store.views import connect
 
 _STATUS = """
-SELECT title_id, state, reason, step, num_shots, duration_seconds, video_coverage, audio_coverage, text_coverage
+SELECT title_id, state, reason, step, num_shots, duration_seconds, video_coverage, audio_coverage, text_coverage,
+    text_source, text_confidence
 FROM title_status ORDER BY title_id
 """
 
@@ -35,8 +36,10 @@ def title_rows(store: Store, title_ids: Sequence[str] | None = None) -> list[dic
             "shots": shots,
             "duration_seconds": seconds,
             "coverage": {"video": video, "audio": audio, "text": text},
+            "text_source": source,
+            "text_confidence": confidence,
         }
-        for title_id, state, reason, step, shots, seconds, video, audio, text in rows
+        for title_id, state, reason, step, shots, seconds, video, audio, text, source, confidence in rows
     ]
 
 
@@ -65,8 +68,19 @@ def root_status(config: Config) -> dict[str, Any]:
         "root": str(config.root_path),
         "titles": titles,
         "states": dict(sorted(Counter(title["state"] for title in titles).items())),
+        "transcribed": _transcribed(titles),
         "champion": _pointer_json(pointers, CHAMPION),
         "serving": _pointer_json(pointers, SERVING),
+    }
+
+
+def _transcribed(titles: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many titles' text a transcriber guessed, and how sure it was of them, each title alike."""
+    confidences = [title["text_confidence"] for title in titles if title["text_source"] == "asr"]
+    return {
+        "num_titles": len(confidences),
+        "num_captioned": sum(title["text_source"] == "timed_text" for title in titles),
+        "mean_confidence": sum(confidences) / len(confidences) if confidences else None,
     }
 
 

@@ -23,7 +23,10 @@ facts AS (
             AS duration_seconds,
         max(COVERAGE) FILTER (table_name = 'video_embeddings') AS video_coverage,
         max(COVERAGE) FILTER (table_name = 'audio_embeddings') AS audio_coverage,
-        max(COVERAGE) FILTER (table_name = 'text_embeddings') AS text_coverage
+        max(COVERAGE) FILTER (table_name = 'text_embeddings') AS text_coverage,
+        max(CASE WHEN TRY_CAST(details ->> 'num_asr' AS BIGINT) > 0 THEN 'asr' WHEN num_rows > 0 THEN 'timed_text' END)
+            FILTER (table_name = 'cues') AS text_source,
+        max(TRY_CAST(details ->> 'mean_confidence' AS DOUBLE)) FILTER (table_name = 'cues') AS text_confidence
     FROM current
     GROUP BY title_id
 )
@@ -53,6 +56,8 @@ SELECT
     facts.video_coverage,
     facts.audio_coverage,
     facts.text_coverage,
+    facts.text_source,
+    facts.text_confidence,
     n.media_sha256,
     n.generation
 FROM _newest n
@@ -62,6 +67,7 @@ LEFT JOIN facts ON facts.title_id = n.title_id
 ORDER BY n.title_id
 """.replace("COVERAGE", "TRY_CAST(details ->> 'num_present' AS DOUBLE) / nullif(num_rows, 0)")
 """One row a title. Coverage is the share of shots whose modality is present, by `num_present` of the records' details.
+`text_source` is what people wrote (`timed_text`), what a transcriber guessed (`asr`, with its mean confidence) or null.
 
 A title whose raw record is not ok is what that record says; else what the first step that met a setback on its present
 inputs says; else `waiting` if a value is still to be made; else ok.

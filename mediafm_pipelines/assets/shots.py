@@ -1,6 +1,6 @@
-"""The shots of each title: spans, kept frames and timed text by shot.
+"""The shots of each title: spans, kept frames and timed text by shot; and what is spoken where nobody wrote it down.
 
-Belongs here: `shots` and its contact sheet. Does not belong here: detectors, decoding.
+Belongs here: `shots` and its contact sheet, `transcripts`. Does not belong here: detectors, decoding, transcribers.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from mediafm_pipelines.resources import WorkspaceResource
 def shots_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **graph.title_asset("shots", kinds={"ffmpeg", "parquet"}),
-        deps=["raw_titles"],
+        deps=["raw_titles", *(["transcripts"] if graph.profile.transcriber else [])],
         code_version=graph.code_version("shots"),
         description="Each title cut into shots in one decode: `spans`, `frames` (JPEG), `cues` (timed text by shot), "
         "each with its own fingerprint: a corrected SRT moves only the cues.",
@@ -40,7 +40,31 @@ def shots_assets(graph: Graph) -> list[dg.AssetsDefinition]:
         folder = {"contact_sheets": dg.MetadataValue.path(sheets_folder(work))}
         return title_result(context, report, version, folder, _pictures(sheets))
 
-    return [shots]
+    return [*([_transcripts_asset(graph)] if graph.profile.transcriber else []), shots]
+
+
+def _transcripts_asset(graph: Graph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.title_asset("shots", kinds={"torch", "ffmpeg", "parquet"}, needs_gpu=True),
+        deps=["raw_titles"],
+        code_version=graph.code_version("transcripts"),
+        description="`words` with times and confidences, written down from the sound of titles that have no timed text "
+        "of their own (the others have none here). They are a machine's guess, no captions: `source = 'asr'`.",
+    )
+    def transcripts(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        from mediafm.steps.coverage import transcripts_markdown
+        from mediafm.steps.runner import run_step
+        from mediafm.steps.transcripts import TranscriptsStep
+
+        with workspace.open(context) as work:
+            titles = work.titles(context.partition_keys)
+            report = run_step(work, TranscriptsStep(work), titles)
+            work.ledger.flush()
+            table = transcripts_markdown(work, titles)
+            version = work.producer_ids["words"]
+        return title_result(context, report, version, {"transcribed": dg.MetadataValue.md(table)})
+
+    return transcripts
 
 
 def _pictures(sheets: Mapping[str, Path]) -> dict[str, Metadata]:

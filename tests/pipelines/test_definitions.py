@@ -58,7 +58,25 @@ def test_every_asset_says_what_it_is() -> None:
 
 
 def test_every_table_of_the_store_has_its_asset() -> None:
-    assert {spec.asset for spec in TABLES.values()} <= set(GRAPH)
+    assert {spec.asset for spec in TABLES.values()} <= {*GRAPH, "transcripts"}
+
+
+def test_a_profile_with_a_transcriber_has_transcripts_before_the_shots(tmp_path: Path) -> None:
+    shipped = (ROOT / "mediafm" / "profiles" / "lite.toml").read_text()
+    profile = tmp_path / "spoken.toml"
+    profile.write_text(f'{shipped}\n[transcriber]\nname = "fake-transcriber"\n')
+    built = build_defs(Config(profile=str(profile)))
+    dg.Definitions.validate_loadable(built)
+    graph = built.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*GRAPH, "transcripts"}
+    node = graph.get(dg.AssetKey("transcripts"))
+    assert (node.group_name, node.is_partitioned, node.code_version) == ("shots", True, "1")
+    assert {key.to_user_string() for key in graph.get(dg.AssetKey("shots")).parent_keys} == {
+        "raw_titles",
+        "transcripts",
+    }
+    ingest = built.resolve_job_def("ingest_job").asset_layer.executable_asset_keys
+    assert dg.AssetKey("transcripts") in ingest
 
 
 def test_encoders_and_training_ask_for_a_gpu() -> None:
