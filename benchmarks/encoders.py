@@ -1,4 +1,4 @@
-"""The lite encoders: how fast they are, and whether shots that lie close in a title lie close in their vectors.
+"""The encoders: how fast they are, and whether shots that lie close in a title lie close in the lite ones' vectors.
 
 Neighbours are measured as `mediafm.probes.neighbours` defines them, over the given catalogue, else over a sample made
 from a seed. Everything goes through the library: cut, encoded and fused as a run would do it.
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import encoders_audio, encoders_video
 from benchmarks.row import Row
 from mediafm.catalog.scan import scan_catalog
 from mediafm.catalog.title import CatalogTitle
@@ -72,7 +73,7 @@ def rows(catalog: Path | None) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder:
             write_sample(Path(folder) / "sample", NUM_SAMPLE_TITLES, SAMPLE_SEED, settings=SAMPLE_SETTINGS)
             titles = list(_encode_catalog(Path(folder) / "sample", clock))
-    return [*_speed_rows(clock), *_neighbour_rows(titles)]
+    return [*_speed_rows(clock), *_neighbour_rows(titles), *encoders_audio.rows(catalog), *encoders_video.rows(catalog)]
 
 
 def _encode_catalog(catalog: Path, clock: Clock) -> Iterator[Encoded]:

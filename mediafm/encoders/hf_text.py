@@ -8,23 +8,24 @@ length if the checkpoint's are (our choice; the usual way is to drop the rest).
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
 from mediafm.config import Section
 from mediafm.encoders.encoder import EncoderSpec
 from mediafm.encoders.hf_text_layout import read_sentence_rules
-from mediafm.encoders.hf_text_pooling import pool
 from mediafm.encoders.hf_text_tokenizer import load_tokenizer
 from mediafm.encoders.hf_text_windows import TextWindow, Windower, padded_length
 from mediafm.encoders.host import EncoderHost
 from mediafm.encoders.pieces import Piece, PieceEncoder, PieceVectors
 from mediafm.encoders.pretrained import describe, load_network
 from mediafm.types import Modality
+
+if TYPE_CHECKING:
+    import torch
 
 NAME = "hf-text"
 STEP_VERSION = 1
@@ -37,6 +38,7 @@ class HfTextSettings(Section):
 
     weights: a hub id ("sentence-transformers/all-MiniLM-L6-v2") or a folder.
     revision: of a hub id: a commit, tag or branch.
+    licence: of the weights, as an SPDX identifier; their files do not tell.
     prefix: stands before every text, as some encoders want it ("passage: "). None is the checkpoint's default prompt,
         which most do not have.
     dtype: of weights and activations; pooling and vectors are float32 always.
@@ -45,6 +47,7 @@ class HfTextSettings(Section):
 
     weights: Annotated[str, Field(min_length=1)]
     revision: str | None = None
+    licence: Annotated[str, Field(min_length=1)] = "LicenseRef-unknown"
     prefix: Annotated[str, Field(max_length=1000)] | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_tokens: Annotated[int, Field(ge=1, le=4_194_304)] | None = None
@@ -66,7 +69,7 @@ class HfText(PieceEncoder[str]):
             width=self.rules.width,
             step_version=STEP_VERSION,
             revision=self.pretrained.revision,
-            licence="LicenseRef-weights",
+            licence=settings.licence,
             settings={**self.pretrained.as_json(), **self.rules.as_json(), "dtype": settings.dtype},
         )
         self._windower: Windower | None = None
@@ -85,6 +88,10 @@ class HfText(PieceEncoder[str]):
         return max(1, self.batch_tokens // bucket)
 
     def _encode_pieces(self, bucket: Hashable, contents: Sequence[Any]) -> PieceVectors:
+        import torch
+
+        from mediafm.encoders.hf_text_pooling import pool
+
         assert isinstance(bucket, int)
         windower, network = self._loaded_windower(), self._loaded_network()
         ids, is_token = _padded(contents, bucket, windower.pad_id)
@@ -100,6 +107,8 @@ class HfText(PieceEncoder[str]):
         return mean / np.float32(max(float(np.linalg.norm(mean)), 1e-12))
 
     def _uploaded(self, values: NDArray[Any]) -> torch.Tensor:
+        import torch
+
         tensor = torch.from_numpy(values)
         if torch.device(self.host.device).type == "cuda":
             return tensor.pin_memory().to(self.host.device, non_blocking=True)

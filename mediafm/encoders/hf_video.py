@@ -11,17 +11,15 @@ these towers are trained on directions, and the lengths of their vectors say lit
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
 from mediafm.config import Section
 from mediafm.encoders.encoder import EncoderSpec, ShotFrames
 from mediafm.encoders.hf_picture_rules import read_rules
-from mediafm.encoders.hf_pictures import DevicePictures
 from mediafm.encoders.hf_video_queries import TextTower
 from mediafm.encoders.hf_video_towers import LoadedTower, Output, find_tower, load_tower
 from mediafm.encoders.host import EncoderHost
@@ -29,6 +27,9 @@ from mediafm.encoders.pieces import Piece, PieceEncoder, PieceVectors
 from mediafm.encoders.pretrained import describe
 from mediafm.errors import ConfigError
 from mediafm.types import Modality
+
+if TYPE_CHECKING:
+    from mediafm.encoders.hf_pictures import DevicePictures
 
 NAME = "hf-video"
 STEP_VERSION = 1
@@ -45,12 +46,14 @@ class HfVideoSettings(Section):
         what the tower holds before it (CLIP's and a ViT's class token, the mean of SigLIP's patches, a convolutional
         network's pooled features).
     normalise_frames: each frame's vector has unit length before the mean over time.
+    licence: of the weights, as an SPDX identifier; their files do not tell.
     dtype: of weights and activations; the vectors are float32 always.
     batch_frames: frames in one batch; it moves no vector. None is 16 on a CPU, 256 elsewhere.
     """
 
     weights: Annotated[str, Field(min_length=1)]
     revision: str | None = None
+    licence: Annotated[str, Field(min_length=1)] = "LicenseRef-unknown"
     output: Output = "projected"
     normalise_frames: bool = True
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -75,7 +78,7 @@ class HfVideo(PieceEncoder[ShotFrames]):
             width=self.tower.width,
             step_version=STEP_VERSION,
             revision=self.pretrained.revision,
-            licence="LicenseRef-weights",
+            licence=settings.licence,
             settings={
                 **self.pretrained.as_json(),
                 **settings.model_dump(mode="json", include={"output", "normalise_frames", "dtype"}),
@@ -124,6 +127,8 @@ class HfVideo(PieceEncoder[ShotFrames]):
 
     def _encode_pieces(self, bucket: Hashable, contents: Sequence[Any]) -> PieceVectors:
         """Frames of one size are prepared together; the network sees them all at once, and the host waits once."""
+        import torch
+
         network, pictures = self._network()
         by_size: dict[tuple[int, ...], list[int]] = {}
         for place, frame in enumerate(contents):
@@ -139,6 +144,8 @@ class HfVideo(PieceEncoder[ShotFrames]):
         return PieceVectors(vectors)
 
     def _network(self) -> tuple[LoadedTower, DevicePictures]:
+        from mediafm.encoders.hf_pictures import DevicePictures
+
         if self._loaded is None or self._pictures is None:
             self._pictures = DevicePictures(self.rules, self.host.device)
             self._loaded = load_tower(self.tower, self.pretrained, self.host.device, self.settings.dtype)

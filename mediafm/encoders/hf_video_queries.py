@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mediafm.encoders.hf_text_tokenizer import load_tokenizer, sound_text
@@ -36,6 +35,8 @@ class TextTower:
 
     def encode(self, text: str) -> NDArray[np.float32]:
         """The query's vector, of length one: float32 [width]. What is longer than the tower's context is cut."""
+        import torch
+
         sound = sound_text(text)
         tokens = self._tokenizer(
             [sound.lower() if self._pads else sound],

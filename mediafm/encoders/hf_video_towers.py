@@ -8,15 +8,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mediafm.encoders.pretrained import Pretrained, load_network
 from mediafm.errors import ConfigError
 
+if TYPE_CHECKING:
+    import torch
+
 Output: TypeAlias = Literal["projected", "trunk"]
-Reading: TypeAlias = Callable[[Any], torch.Tensor]
+Reading: TypeAlias = "Callable[[Any], torch.Tensor]"
 """From what a network of transformers returns to a vector a picture, [N, width]."""
 
 
@@ -189,6 +190,8 @@ class LoadedTower:
     """A vision tower with its weights."""
 
     def __init__(self, network: Any, family: Family, read: Reading) -> None:
+        import torch
+
         layout = torch.channels_last if family.is_convolutional else torch.contiguous_format
         self.network = network.to(memory_format=layout)
         self._layout = layout
@@ -205,6 +208,8 @@ class LoadedTower:
 
 def _patches(pictures_NCHW: torch.Tensor, patch_px: int) -> dict[str, torch.Tensor]:
     """Pictures as rows of patches [N, patches, patch * patch * 3], none of them padding, and their grid."""
+    import torch
+
     num, _, height, width = pictures_NCHW.shape
     rows, columns = height // patch_px, width // patch_px
     cells = pictures_NCHW.reshape(num, 3, rows, patch_px, columns, patch_px).permute(0, 2, 4, 3, 5, 1)

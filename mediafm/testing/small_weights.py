@@ -35,11 +35,11 @@ name = "{detector}"
 
 [video]
 name = "hf-video"
-settings = {{ weights = "./clip" }}
+settings = {{ weights = "./clip", licence = "CC0-1.0" }}
 
 [audio]
 name = "hf-audio"
-settings = {{ weights = "./wav2vec2" }}
+settings = {{ weights = "./wav2vec2", licence = "CC0-1.0" }}
 
 [text]
 name = "{text}"
