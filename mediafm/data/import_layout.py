@@ -18,6 +18,9 @@ SCORE_NAMES = "score_names"
 VECTOR = "vector"
 IGNORED = {"split": "titles are split by a hash of their group, once and for ever, so that no file can move them"}
 
+OUR_OWN = ("is_present", "fingerprint", "producer_id", "checkpoint_sha256", "object_sha256", "mediafm_export")
+"""What `mediafm export` writes beside the vectors: passed over without a word."""
+
 
 class ColumnKind(StrEnum):
     """What a column holds, as far as an import cares."""
@@ -111,7 +114,7 @@ def find_layout(columns: Mapping[str, Column], asked: Mapping[Modality, str], wh
         is_stacked=is_stacked,
     )
     _require_agreement(columns, layout, shape, where)
-    read = {*layout.columns, SCORE_NAMES}
+    read = {*layout.columns, SCORE_NAMES, *OUR_OWN}
     notes = tuple(f"{name} is not read: {IGNORED.get(name, columns[name].said)}" for name in rest if name not in read)
     return replace(layout, notes=notes)
 

@@ -132,7 +132,7 @@ def checked_title(rows: TitleRows) -> ImportedTitle:
         start_seconds=starts,
         end_seconds=ends,
         texts=None if rows.texts is None else tuple(_text(rows, int(row), places) for row in row_order),
-        group_id=" ".join(rows.group_id.split()).casefold() or title_id,
+        group_id=_group_id(rows, title_id),
     )
 
 
@@ -149,6 +149,12 @@ def import_title_id(name: str) -> str:
         if not name.strip():
             raise CatalogError(f"the title {name!r}", rule="a title has a name") from None
         return hashed_id(name)
+
+
+def _group_id(rows: TitleRows, title_id: str) -> str:
+    """The series, whatever its case and spacing, as catalogues spell it; the title's own id if it stands alone."""
+    series = " ".join(rows.group_id.split())
+    return title_id if series in ("", rows.name, title_id) else series.casefold()
 
 
 def _ordered(rows: TitleRows, num_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

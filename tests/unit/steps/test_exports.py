@@ -189,7 +189,19 @@ def test_what_was_exported_and_comes_back_is_the_same_content(config: Config, tm
     export_vectors(config, out, "video_embeddings")
     with Workspace.open(config) as workspace:
         report = import_file(workspace, open_import(out, {Modality.VIDEO: ""}))
-    assert (report.made, report.unchanged) == ([], ["a", "b"])
+    assert (report.made, report.unchanged, report.notes) == ([], ["a", "b"], [])
+
+
+def test_series_and_capitals_survive_the_way_round(tmp_path: Path) -> None:
+    names, series = np.array(["A", "A", "A", "b", "b"]), np.array(["", "", "", "My Series", ""])
+    config, _ = root_of(tmp_path, "grouped", write(tmp_path, title_id=names, group_id=series))
+    out = tmp_path / "back.parquet"
+    export_vectors(config, out, "video_embeddings")
+    assert pq.read_table(out).column("group_id").to_pylist() == ["A"] * 3 + ["my series"] * 2
+    with Workspace.open(config) as workspace:
+        report = import_file(workspace, open_import(out, {Modality.VIDEO: ""}))
+        assert [title.group_id for title in workspace.all_titles()] == ["A", "my series"]
+    assert (report.made, report.unchanged) == ([], ["A", "b"])
 
 
 @settings(max_examples=8, deadline=None)
