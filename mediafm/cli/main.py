@@ -15,6 +15,7 @@ from mediafm.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from mediafm.cli.export import export
 from mediafm.cli.import_embeddings import import_embeddings
 from mediafm.cli.sample import sample
+from mediafm.cli.say import say
 from mediafm.cli.search import search
 from mediafm.cli.sql import sql
 from mediafm.cli.status import status
@@ -42,7 +43,7 @@ def library() -> None:
     """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
 
 
-VERBS: Sequence[click.Command] = (audit, cost, estimate, export, import_embeddings, sample, search, sql, status)
+VERBS: Sequence[click.Command] = (audit, cost, estimate, export, import_embeddings, sample, say, search, sql, status)
 for _verb in VERBS:
     library.add_command(_verb)
 

@@ -18,7 +18,7 @@ from mediafm.steps.present import PresentTitle
 from mediafm.steps.rows import spans_of
 from mediafm.steps.spoken_cues import spoken_cues
 from mediafm.steps.step import Made, TitleStep
-from mediafm.steps.transcripts import read_timed_text, words_of
+from mediafm.steps.transcripts import WAITS_FOR_MEDIA, read_timed_text, words_of
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
 from mediafm.types import Json, Shot
@@ -40,6 +40,10 @@ class ShotsStep(TitleStep):
     def loaded(self) -> Iterator[None]:
         with MediaReader(self._workspace.config.limits) as self._reader:
             yield
+
+    def waits_for(self, title: PresentTitle) -> str:
+        """A title that came with its vectors has no picture to be cut."""
+        return WAITS_FOR_MEDIA if title.is_imported else ""
 
     def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
         wanted = {identity.table: identity for identity in missing}

@@ -38,6 +38,7 @@ BLOCKS_AHEAD = 8
 
 HAS_TEXT = "it has timed text of its own"
 HAS_NO_SOUND = "it has no sound"
+WAITS_FOR_MEDIA = "it came without media: `mediafm import-embeddings` its file again under this profile"
 
 
 @dataclass(slots=True)
@@ -78,6 +79,10 @@ class TranscriptsStep(StreamStep):
     def loaded(self) -> Iterator[None]:
         with MediaReader(self._workspace.config.limits) as self._reader:
             yield
+
+    def waits_for(self, title: PresentTitle) -> str:
+        """A title that came with its vectors has no sound to be heard."""
+        return WAITS_FOR_MEDIA if title.is_imported else ""
 
     @property
     def transcriber(self) -> Transcriber:
@@ -143,6 +148,7 @@ class TranscriptsStep(StreamStep):
             for span, block in zip(spans, blocks, strict=True):
                 num_samples = round(span.end_seconds * rate_hz) - round(span.start_seconds * rate_hz)
                 yield block.samples if len(block.samples) else np.zeros(num_samples, np.float32)
+            title.details["language"] = self.transcriber.spec.language
             title.details["sound_seconds"] = spans[-1].end_seconds - spans[0].start_seconds
             if blocks.summary is not None and blocks.summary.notes:
                 title.details["notes"] = list(blocks.summary.notes)
