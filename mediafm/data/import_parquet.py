@@ -60,7 +60,8 @@ class ParquetSource:
                     yield _title(name, pa.Table.from_batches(waiting.pop(name)), layout)
 
     def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        with _whole(self._path), pq.ParquetFile(self._path) as file:
+        # Without pre_buffer: with it, pyarrow's default, everything behind the first batch is read into memory at once.
+        with _whole(self._path), pq.ParquetFile(self._path, pre_buffer=False) as file:
             yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns)
 
     def _column(self, field: pa.Field) -> Column:

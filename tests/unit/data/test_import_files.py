@@ -262,19 +262,23 @@ def test_stacked_arrays_are_a_title_a_row(tmp_path: Path) -> None:
     assert "asked as 'above the median'" in file.notes[1]
 
 
-def test_memory_holds_open_titles_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A title is handed over as soon as its last row was read, before the rest of the file is."""
-    from mediafm.data import import_parquet
-
-    monkeypatch.setattr(import_parquet, "ROWS_AT_ONCE", 2)
-    names = np.repeat([f"t{number}" for number in range(50)], 4)
-    file = open_import(write(tmp_path, {"title_id": names, "video": vectors_of(200)}, ".parquet"), {})
-    iterator = file.titles()
-    first = next(iterator)
-    assert isinstance(first, ImportedTitle)
-    assert first.num_shots == 4
-    waiting = iterator.gi_frame.f_locals["rows"]  # type: ignore[attr-defined]
-    assert len(waiting.vectors[Modality.VIDEO]) == 4
+def test_memory_holds_a_batch_and_a_title_and_not_the_file(tmp_path: Path) -> None:
+    num_titles, num_rows, width = 48, 1024, 64
+    path = tmp_path / "large.parquet"
+    schema = pa.schema([("title_id", pa.string()), ("video", pa.list_(pa.float32()))])
+    offsets = pa.array(np.arange(num_rows + 1, dtype=np.int32) * width)
+    with pq.ParquetWriter(path, schema) as writer:
+        for number in range(num_titles):
+            numbers = np.random.default_rng(number).normal(size=num_rows * width).astype(np.float32)
+            vectors = pa.ListArray.from_arrays(offsets, pa.array(numbers))
+            writer.write_table(pa.table({"title_id": [f"t{number}"] * num_rows, "video": vectors}))
+    before, held = pa.total_allocated_bytes(), []
+    for title in open_import(path, {}).titles():
+        assert isinstance(title, ImportedTitle)
+        assert title.num_shots == num_rows
+        held.append(pa.total_allocated_bytes() - before)
+    assert len(held) == num_titles
+    assert max(held) < path.stat().st_size / 4
 
 
 @settings(max_examples=40, deadline=None)
