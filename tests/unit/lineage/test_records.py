@@ -76,3 +76,14 @@ def test_a_setback_may_know_less() -> None:
     assert setback.inputs == {"video": "v"}
     with pytest.raises(LineageMismatchError, match="instead of"):
         replace(setback, inputs={"audio": "a"})
+
+
+def test_an_optional_parent_may_be_there_and_may_be_missing() -> None:
+    bare = Identity(table="cues", title_id="t", producer={}, inputs={"text": "x", "spans": "s"})
+    spoken = replace(bare, inputs={**bare.inputs, "words": "w"})
+    for identity in (bare, spoken):
+        assert LedgerRecord.of(identity, object_key="store/x", sha256="ab").inputs == identity.inputs
+    with pytest.raises(LineageMismatchError, match=r"inputs \['spans', 'words'\] instead of \['spans', 'text'\]"):
+        LedgerRecord.of(replace(bare, inputs={"spans": "s", "words": "w"}))
+    with pytest.raises(LineageMismatchError, match="frames"):
+        LedgerRecord.of(replace(bare, inputs={**bare.inputs, "frames": "f"}))

@@ -21,3 +21,11 @@ def test_every_table_has_columns() -> None:
 
 def test_every_table_but_the_raw_one_is_made_from_something() -> None:
     assert [name for name, spec in TABLES.items() if not spec.facets and not spec.parents] == ["titles"]
+
+
+def test_an_optional_parent_is_read_where_something_makes_it() -> None:
+    cues = TABLES["cues"]
+    assert cues.parents_under({"spans"}) == ("spans",)
+    assert cues.parents_under({"spans", "words"}) == cues.possible_parents == ("spans", "words")
+    for spec in TABLES.values():
+        assert set(spec.optional_parents) <= set(TABLES) - set(spec.parents)

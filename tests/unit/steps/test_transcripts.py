@@ -17,6 +17,7 @@ from mediafm.catalog.scan import scan_catalog
 from mediafm.config import Config
 from mediafm.encoders.fake_transcriber import RATE_HZ, tones
 from mediafm.lineage.audit import audit_title
+from mediafm.steps.checks import QUESTIONS
 from mediafm.steps.coverage import coverage_markdown, transcripts_markdown
 from mediafm.steps.embeddings import TextEmbeddingsStep
 from mediafm.steps.encoders import borrow_transcriber, free_encoders
@@ -220,6 +221,20 @@ def test_status_coverage_and_audit_tell_it_from_captions(tmp_path: Path, catalog
         assert "1 of 2 titles have machine-made text" in table
         tree = str(audit_title(connection, "spoken").as_json())
         assert "fake-transcriber" in tree
+
+
+def test_words_that_the_transcriber_is_unsure_of_are_found(tmp_path: Path, catalog: Path) -> None:
+    clean = tones("clear speech")
+    noise = np.random.default_rng(0).normal(0, 0.12, len(clean)).astype(np.float32)
+    film(catalog / "clear.mkv", clean)
+    film(catalog / "noisy.mkv", clean + noise)
+    config = config_of(tmp_path)
+    run(config, catalog)
+    with Workspace.open(config) as workspace:
+        answer = QUESTIONS["unsure_words"](workspace, "transcripts")
+    assert answer.num_looked_at == 2
+    (finding,) = answer.findings
+    assert finding.startswith("noisy: its 2 transcribed words have a mean confidence of 0.")
 
 
 def test_a_file_that_cannot_be_read_holds_nobody_up(tmp_path: Path, catalog: Path) -> None:
