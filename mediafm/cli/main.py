@@ -16,6 +16,7 @@ from mediafm.cli.export import export
 from mediafm.cli.import_embeddings import import_embeddings
 from mediafm.cli.sample import sample
 from mediafm.cli.say import say
+from mediafm.cli.score_shots import score_shots
 from mediafm.cli.search import search
 from mediafm.cli.sql import sql
 from mediafm.cli.status import status
@@ -43,7 +44,19 @@ def library() -> None:
     """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
 
 
-VERBS: Sequence[click.Command] = (audit, cost, estimate, export, import_embeddings, sample, say, search, sql, status)
+VERBS: Sequence[click.Command] = (
+    audit,
+    cost,
+    estimate,
+    export,
+    import_embeddings,
+    sample,
+    say,
+    score_shots,
+    search,
+    sql,
+    status,
+)
 for _verb in VERBS:
     library.add_command(_verb)
 

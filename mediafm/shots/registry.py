@@ -23,9 +23,24 @@ _FACTORIES = {
 """Name -> the module whose `build(choice)` makes it."""
 
 
+NETWORKS = frozenset({"transnetv2"})
+"""Detectors that are told a device; it moves no cut and stands in no spec."""
+
+
 def detector_names() -> tuple[str, ...]:
     """Every known detector, the default first."""
     return tuple(_FACTORIES)
+
+
+def placed(choice: DetectorChoice, device: Callable[[], str]) -> DetectorChoice:
+    """The choice, told where its network lives, unless it has none or says so itself.
+
+    Args:
+        device: asked only if a network needs it.
+    """
+    if choice.name not in NETWORKS or "device" in choice.settings:
+        return choice
+    return DetectorChoice(name=choice.name, settings={**choice.settings, "device": device()})
 
 
 def create_detector(choice: DetectorChoice) -> ShotDetector:

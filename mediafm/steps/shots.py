@@ -14,6 +14,8 @@ from mediafm.extract.carriers import CutShot
 from mediafm.extract.reader import MediaReader
 from mediafm.lineage.fingerprint import Identity
 from mediafm.media.timed_text import TimedText, assign_cues
+from mediafm.shots.registry import placed
+from mediafm.steps.device import resolve_device
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.rows import spans_of
 from mediafm.steps.spoken_cues import spoken_cues
@@ -63,7 +65,8 @@ class ShotsStep(TitleStep):
         store = self._workspace.store
         shots: list[Shot] = []
         info, profile = self._workspace.media_info(title), self._workspace.profile
-        cuts = self._reader.cut(title.path, info, profile.detector, self._workspace.config.frames)
+        detector = placed(profile.detector, self._device)
+        cuts = self._reader.cut(title.path, info, detector, self._workspace.config.frames)
         with store.open_writer(frames, SCHEMAS["frames"]) as writer:
             for rows in _frame_tables(self._bounded(title, cuts, shots)):
                 writer.write(rows)
@@ -83,6 +86,9 @@ class ShotsStep(TitleStep):
         if cuts.summary is not None:
             details |= {"num_decode_errors": cuts.summary.num_errors, "notes": list(cuts.summary.notes)}
         return [Made(frames, writer.stored), Made.of(store, spans, table, details)]
+
+    def _device(self) -> str:
+        return resolve_device(self._workspace.config.device, self._workspace.gpu_memory_fraction)
 
     def _bounded(self, title: PresentTitle, cuts: Iterable[CutShot], shots: list[Shot]) -> Iterator[CutShot]:
         """Passes cuts on and notes their shots; a title beyond the limit is set aside."""

@@ -10,7 +10,7 @@ import pytest
 from mediafm.config import DetectorChoice, load_profile
 from mediafm.errors import ConfigError
 from mediafm.shots.detector import ShotDetector
-from mediafm.shots.registry import create_detector, detector_names
+from mediafm.shots.registry import create_detector, detector_names, placed
 
 
 @pytest.mark.parametrize("name", detector_names())
@@ -70,3 +70,23 @@ def test_a_setting_moves_the_spec(name: str) -> None:
 def test_the_registry_imports_no_detector() -> None:
     code = "import sys, mediafm.shots.registry; assert not {'cv2', 'scenedetect', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_network_is_told_its_device_and_no_other_detector_is() -> None:
+    asked: list[str] = []
+
+    def device() -> str:
+        asked.append("once")
+        return "cuda:1"
+
+    assert placed(DetectorChoice(name="lite"), device) == DetectorChoice(name="lite")
+    assert asked == []
+    assert placed(DetectorChoice(name="transnetv2"), device).settings == {"device": "cuda:1"}
+    own = DetectorChoice(name="transnetv2", settings={"device": "cpu", "threshold": 0.4})
+    assert placed(own, device) == own
+
+
+def test_the_device_stands_in_no_spec() -> None:
+    here = create_detector(DetectorChoice(name="transnetv2")).spec.as_json()
+    there = create_detector(placed(DetectorChoice(name="transnetv2"), lambda: "auto")).spec.as_json()
+    assert here == there
