@@ -175,12 +175,12 @@ class CtcTranscriber(Transcriber):
             )
 
     def _closed(self, sound: _OpenSound[Key]) -> Transcribed[Key]:
-        frame_seconds = self.grid.hop_samples / self.sample_rate_hz
+        hop, rate_hz = self.grid.hop_samples, self.sample_rate_hz
         words = [*sound.words, *sound.collector.finish()]
         return Transcribed(
             sound.key,
             tuple(
-                SpokenWord(word.text, word.start * frame_seconds, word.end * frame_seconds, word.confidence)
+                SpokenWord(word.text, word.start * hop / rate_hz, word.end * hop / rate_hz, word.confidence)
                 for word in words
             ),
         )

@@ -19,12 +19,20 @@ from mediafm.media.timed_text_markup import strip_overrides, strip_tags
 MAX_GAP_SECONDS = 3.0
 """Between two lines that a phrase may cross (our choice: a longer silence ends what is being said)."""
 
-_APOSTROPHES = re.compile("(?<=\\w)['\u2019\u02bc\uff07](?=\\w)")
+_APOSTROPHE = re.compile("['\u2019\u02bc\uff07]")
+_INNER_APOSTROPHE = re.compile(f"(?<=\\w){_APOSTROPHE.pattern}(?=\\w)")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]+")
 _NO_SPACES = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 """Thai and Lao, Burmese, Khmer, kana, Han."""
-_WORD = re.compile(f"[{_NO_SPACES}]|[^\\W_{_NO_SPACES}](?:[^\\W_{_NO_SPACES}]|[\u0300-\u036f])*")
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670\u06d6-\u06dc"
+    "\u06df-\u06e4\u06e7-\u06ed\u0900-\u0963\u0966-\u0dff\u200c\u200d"
+)
+"""Inside a word, what Python does not count as a letter: combining marks, Hebrew and Arabic points, Indic vowel signs
+(the whole of these scripts but for their full stops), joiners."""
+_WORD = re.compile(f"[{_NO_SPACES}]|[^\\W_{_NO_SPACES}](?:[^\\W_{_NO_SPACES}]|[{_MARKS}])*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,12 @@ class Phrase:
             )
 
     def may_be_in(self, texts: Sequence[str]) -> bool:
-        """A quick look at lines together: False only if the phrase is in none of them, nor across them."""
+        """A quick look, for letters alone, at lines together: False only if the phrase is nowhere in them."""
         joined = "\n".join(texts)
-        has_markup = "<" in joined or "{" in joined  # which must not be read over the end of a line
-        found = [word for text in texts for word in words_of_text(text)] if has_markup else words_of_text(joined)
-        words = [plain(word) for word in found]
-        return f" {' '.join(self._plain)} " in f" {' '.join(words)} "
+        if "<" in joined or "{" in joined:
+            return True  # markup may stand inside a word
+        letters = plain(_APOSTROPHE.sub("", _folded(joined)))
+        return all(word in letters for word in self._plain if not _is_mark(word))
 
     def hits(self, lines: Sequence[Line]) -> Iterator[PhraseHit]:
         """Every place of the phrase in lines that are in order of time; it may cross lines that follow closely."""
@@ -98,17 +106,29 @@ def words_of_text(text: str) -> list[str]:
         text = strip_tags(text)
     if "{" in text:
         text = strip_overrides(text)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return _WORD.findall(_APOSTROPHES.sub("", folded))
+    return _WORD.findall(_INNER_APOSTROPHE.sub("", _folded(text)))
 
 
-def plain(word: str) -> str:
-    """A word without its diacritics."""
-    if word.isascii():
-        return word
-    decomposed = unicodedata.normalize("NFD", word)
-    bare = "".join(letter for letter in decomposed if unicodedata.category(letter) != "Mn")
+def plain(text: str) -> str:
+    """Folded text without its diacritics."""
+    if text.isascii():
+        return text
+    decomposed = unicodedata.normalize("NFD", text)
+    bare = _BEYOND_ASCII.sub(_without_marks, decomposed)
     return unicodedata.normalize("NFC", bare or decomposed)
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _is_mark(word: str) -> bool:
+    """Whether a word of a script without spaces is a mark, which `plain` takes away inside a text."""
+    return all(unicodedata.category(letter) == "Mn" for letter in word)
+
+
+def _without_marks(found: re.Match[str]) -> str:
+    return "".join(letter for letter in found[0] if unicodedata.category(letter) != "Mn")
 
 
 def _is_apart(before: Line, after: Line) -> bool:

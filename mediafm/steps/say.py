@@ -107,9 +107,7 @@ def say(
         if title_id is not None:
             _check_title(connection, title_id)
         for kind in _LINES if source is None else (source,):
-            for title, rows in _rows_by_title(connection, _LINES[kind]):
-                if not wanted.may_be_in([row.line.text for row in rows]):
-                    continue
+            for title, rows in _rows_by_title(connection, _LINES[kind], wanted):
                 num_before = found.num_found
                 for hit in wanted.hits([row.line for row in rows]):
                     found.num_found += 1
@@ -131,13 +129,17 @@ def time_code(seconds: float | None) -> str | None:
     return f"{sign}{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}.{rest:03d}"
 
 
-def _rows_by_title(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[str, list[_Row]]]:
-    """Each title's rows in order of time, as they come from the files."""
+def _rows_by_title(
+    connection: duckdb.DuckDBPyConnection, query: str, phrase: Phrase
+) -> Iterator[tuple[str, list[_Row]]]:
+    """The rows of each title that may hold the phrase, in order of time."""
     reader = connection.sql(query).to_arrow_reader(ROWS_AT_ONCE)
     rows = (row for batch in reader for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
-    for title_id, own in groupby(rows, key=lambda row: str(row[0])):
-        found = [_Row(Line(text or "", start, end), *rest) for _, start, end, text, *rest in own]
-        yield title_id, sorted(found, key=_time)
+    for title_id, group in groupby(rows, key=lambda row: str(row[0])):
+        own = list(group)
+        if phrase.may_be_in([row[3] or "" for row in own]):
+            found = [_Row(Line(text or "", start, end), *rest) for _, start, end, text, *rest in own]
+            yield title_id, sorted(found, key=_time)
 
 
 def _time(row: _Row) -> tuple[bool, float, float]:

@@ -37,6 +37,9 @@ def hits(phrase: str, *texts: str, gap: float = 0.5) -> list[PhraseHit]:
         ("สวัส", "สวัสดีครับ"),
         ("नमस्ते", "नमस्ते दुनिया"),
         ("سلام", "سلام عليكم"),
+        ("שָׁלוֹם", "שָׁלוֹם עליכם"),
+        ("שלום", "שָׁלוֹם עליכם"),
+        ("दुनिया", "नमस्ते दुनिया।"),
         ("ΣΟΦΟΣ", "ο σοφός"),
     ],
 )
@@ -47,11 +50,22 @@ def test_what_is_found(phrase: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("phrase", "text"),
-    [("dragon", "dragons"), ("rag", "dragon"), ("a dragon", "a red dragon"), ("go to", "going to"), ("x", "")],
+    [
+        ("नमस", "नमस्ते"),
+        ("dragon", "dragons"),
+        ("rag", "dragon"),
+        ("a dragon", "a red dragon"),
+        ("go to", "going to"),
+        ("x", ""),
+    ],
 )
 def test_what_is_not(phrase: str, text: str) -> None:
     assert hits(phrase, text) == []
-    assert not Phrase(phrase).may_be_in([text])
+
+
+def test_a_quick_look_leaves_most_texts_out() -> None:
+    assert not Phrase("a dragon").may_be_in(["a", "dog", "ran"])
+    assert Phrase("A señor's dont").may_be_in(["a Señors", "don't"])
 
 
 def test_diacritics_do_not_matter_and_are_told() -> None:
