@@ -75,7 +75,7 @@ def read_parquet(file: BinaryIO, max_row_bytes: int, where: str) -> Iterator[Num
 
     number = 0
     try:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=_PARQUET_BATCH_ROWS):
+        for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=_PARQUET_BATCH_ROWS):
             for row in batch.to_pylist():
                 number += 1
                 yield number, row

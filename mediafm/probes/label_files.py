@@ -127,7 +127,7 @@ def _parquet_rows(path: Path) -> Iterator[RawRow]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             number = 0
             for batch in file.iter_batches():
                 for cells in batch.to_pylist():

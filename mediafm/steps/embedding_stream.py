@@ -142,7 +142,7 @@ class EncoderStep(StreamStep):
             try:
                 guard(work)
                 yield _Begin(work, self.num_rows(work.title))
-                if self.encoder.spec.name != NO_ENCODER:
+                if self.encoder.spec.name not in (NO_ENCODER, IMPORTED):
                     for item in self.items(work.title):
                         yield _Read(title_id, item)
             except Exception as error:  # noqa: BLE001 - handed on as this title's result

@@ -60,7 +60,7 @@ class AudioEmbeddingsStep(ShotEmbeddingsStep):
             yield
 
     def items(self, title: PresentTitle) -> Iterator[Item]:
-        if title.facets["audio"]:
+        if title.facets["audio"] and not title.is_imported:
             yield from heard_shots(self._workspace, self._reader, title, self.encoder.margin_seconds)
 
 
@@ -81,6 +81,10 @@ class MetadataEmbeddingsStep(EncoderStep):
     asset = "metadata_embeddings"
     tables = ("metadata_embeddings",)
     modality = Modality.TEXT
+
+    def waits_for(self, title: PresentTitle) -> str:
+        """Nothing: imported text vectors come without metadata, which is then absent."""
+        return ""
 
     def num_rows(self, title: PresentTitle) -> int:
         return 1

@@ -16,7 +16,7 @@ from mediafm.encoders.registry import REGISTRY, Registration
 from mediafm.errors import EncoderError, TransientError, UnusableMediaError
 from mediafm.steps import encoders
 from mediafm.steps.embedding_stream import Item
-from mediafm.steps.embeddings import TextEmbeddingsStep
+from mediafm.steps.embeddings import MetadataEmbeddingsStep, TextEmbeddingsStep
 from mediafm.steps.encoders import free_encoders
 from mediafm.steps.outcome import StepReport
 from mediafm.steps.present import PresentTitle
@@ -206,3 +206,33 @@ def test_no_thread_is_left_behind_when_the_encoder_fails(workspace: Workspace, t
     CountingText.faults = [EncoderError("no", rule="never")] * 99
     assert run(workspace, titles).counts() == {"failed": 4}
     assert not [thread for thread in threading.enumerate() if thread.name == "mediafm-prefetch"]
+
+
+def test_metadata_is_absent_where_text_is_imported(
+    workspace: Workspace, titles: list[PresentTitle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought = Imported(Modality.TEXT, ImportedSettings(feature_set="x", width=4))
+    registration = Registration.of(Modality.TEXT, lambda modality, settings, host: brought)
+    monkeypatch.setitem(REGISTRY, "fake-text", registration)  # type: ignore[arg-type]
+    free_encoders()
+    report = run_step(workspace, MetadataEmbeddingsStep(workspace), titles[:1], AT_ONCE)
+    assert report.counts() == {"ok": 1}
+    table = workspace.store.read(titles[0].chain.identity("metadata_embeddings"))
+    assert table.column("is_present").to_pylist() == [False]
+
+
+def test_what_a_title_without_media_was_given_is_waited_for(
+    workspace: Workspace, titles: list[PresentTitle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PresentTitle, "is_imported", property(lambda title: True))
+
+    class Frames(Step):
+        tables = ("frames",)
+
+        def __init__(self, workspace: Workspace) -> None:
+            super().__init__(workspace)
+            self.asset, self.tables = "shots", ("frames",)
+
+    report = run_step(workspace, Frames(workspace), titles[:1], AT_ONCE)
+    assert report.outcomes[0].state is TitleState.WAITING
+    assert report.outcomes[0].reason == "waits for its frames: import its file again under this profile"
