@@ -14,7 +14,7 @@ from mediafm.steps.encoders import borrow_encoder
 from mediafm.steps.existing import existing_store
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.runner import run_step
-from mediafm.steps.shots import ShotsStep
+from mediafm.steps.shots import shots_steps
 from mediafm.steps.titles import take_in
 from mediafm.steps.workspace import Workspace
 from mediafm.store.views import connect
@@ -55,14 +55,16 @@ def spent(config: Config) -> list[dict[str, Json]]:
 
 
 def estimate(workspace: Workspace, titles: Sequence[CatalogTitle]) -> RootEstimate:
-    """What the text of `titles` would cost now. Takes them in and cuts them, which costs no money and is kept.
+    """What the text of `titles` would cost now. Takes them in, cuts and, if so configured, transcribes them: that costs
+    no money and is kept.
 
     Texts whose vectors are stored or cached cost nothing.
     """
     ids = [title.title_id for title in titles]
     reports = [take_in(workspace, titles)]
-    workspace.ledger.flush()
-    reports.append(run_step(workspace, ShotsStep(workspace), workspace.titles(ids)))
+    for step in shots_steps(workspace):
+        workspace.ledger.flush()
+        reports.append(run_step(workspace, step, workspace.titles(ids)))
     workspace.ledger.flush()
     states = [state for state in TitleState if state is not TitleState.OK]
     set_aside = [sentence for report in reports for sentence in report.reasons(states, limit=len(ids))]

@@ -14,12 +14,11 @@ from mediafm.steps.outcome import StepReport
 from mediafm.steps.promotion import run_gate, serve_champion
 from mediafm.steps.runner import run_step
 from mediafm.steps.serving import ServedManifest
-from mediafm.steps.shots import ShotsStep
+from mediafm.steps.shots import shots_steps
 from mediafm.steps.step import TitleStep
 from mediafm.steps.titles import take_in
 from mediafm.steps.train_and_log import LoggedCheckpoint, train_and_log
 from mediafm.steps.training import make_manifest
-from mediafm.steps.transcripts import TranscriptsStep
 from mediafm.steps.workspace import Workspace
 
 
@@ -29,8 +28,7 @@ def ingest(workspace: Workspace, titles: Sequence[CatalogTitle]) -> list[StepRep
     ids = [title.title_id for title in titles]
     steps: list[TitleStep] = [
         EMBEDDING_STEPS["metadata_embeddings"](workspace),
-        *([TranscriptsStep(workspace)] if workspace.profile.transcriber else []),
-        ShotsStep(workspace),
+        *shots_steps(workspace),
         *(EMBEDDING_STEPS[f"{modality}_embeddings"](workspace) for modality in ("video", "audio", "text")),
         FusedStep(workspace),
     ]

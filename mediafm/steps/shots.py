@@ -20,7 +20,7 @@ from mediafm.steps.present import PresentTitle
 from mediafm.steps.rows import spans_of
 from mediafm.steps.spoken_cues import spoken_cues
 from mediafm.steps.step import Made, TitleStep
-from mediafm.steps.transcripts import WAITS_FOR_MEDIA, read_timed_text, words_of
+from mediafm.steps.transcripts import WAITS_FOR_MEDIA, TranscriptsStep, read_timed_text, words_of
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
 from mediafm.types import Json, Shot
@@ -142,6 +142,11 @@ class ShotsStep(TitleStep):
         spoken = words_of(self._workspace.store.read(words))
         cues = tuple(spoken_cues(spoken, choice.cues, spec["language"], spec["joiner"]))
         return replace(text, cues=cues, source="asr", language=spec["language"]) if cues else text
+
+
+def shots_steps(workspace: Workspace) -> list[TitleStep]:
+    """What takes titles to their shots and text, in order."""
+    return [*([TranscriptsStep(workspace)] if workspace.profile.transcriber else []), ShotsStep(workspace)]
 
 
 def _frame_tables(cuts: Iterator[CutShot]) -> Iterator[pa.Table]:

@@ -25,7 +25,7 @@ from mediafm.steps.outcome import StepReport
 from mediafm.steps.pipeline import ingest
 from mediafm.steps.plan import titles_to_ingest
 from mediafm.steps.runner import run_step
-from mediafm.steps.shots import ShotsStep
+from mediafm.steps.shots import shots_steps
 from mediafm.steps.summary import root_status
 from mediafm.steps.titles import take_in
 from mediafm.steps.transcripts import TranscriptsStep
@@ -88,8 +88,7 @@ def run(config: Config, catalog: Path) -> dict[str, StepReport]:
     titles = scan_catalog(str(catalog), config.limits).titles
     with Workspace.open(config, run_id="run") as workspace:
         reports = [take_in(workspace, titles)]
-        spoken = [TranscriptsStep(workspace)] if workspace.profile.transcriber else []
-        for step in (*spoken, ShotsStep(workspace), TextEmbeddingsStep(workspace)):
+        for step in (*shots_steps(workspace), TextEmbeddingsStep(workspace)):
             workspace.ledger.flush()
             reports.append(run_step(workspace, step, workspace.titles([title.title_id for title in titles])))
     return {report.asset: report for report in reports}
