@@ -8,7 +8,7 @@ title's file only.
     current            exactly one row for each table and title that has a current value
     title_status       one row for each title: state, reason, step, shots, duration, coverage
     costs              one row for each value that was bought: title, asset, tokens, texts bought and cached, dollars
-    titles shots frames cues <modality>_embeddings fused_embeddings metadata_embeddings contextual_embeddings
+    titles shots frames words cues <modality>_embeddings fused_embeddings metadata_embeddings contextual_embeddings
     title_embeddings   the current values, each with its title_id; vectors as FLOAT[width]
     manifest_titles    which titles each training manifest covers
 """
