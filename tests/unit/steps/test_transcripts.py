@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,15 @@ from mediafm.steps.encoders import borrow_transcriber, free_encoders
 from mediafm.steps.outcome import StepReport
 from mediafm.steps.pipeline import ingest
 from mediafm.steps.plan import titles_to_ingest
+from mediafm.steps.present import IMPORTED_SOURCE
 from mediafm.steps.runner import run_step
-from mediafm.steps.shots import shots_steps
+from mediafm.steps.shots import ShotsStep, shots_steps
 from mediafm.steps.summary import root_status
 from mediafm.steps.titles import take_in
 from mediafm.steps.transcripts import TranscriptsStep
 from mediafm.steps.workspace import Workspace
 from mediafm.store.views import connect
+from mediafm.testing.stored_titles import make
 from tests.unit.steps.conftest import PROFILE
 
 TRANSCRIBER = """
@@ -269,3 +272,13 @@ def test_a_real_clip_with_its_captions_and_without(tmp_path: Path, catalog: Path
 def test_the_transcriber_is_loaded_once(tmp_path: Path) -> None:
     with Workspace.open(config_of(tmp_path)) as workspace:
         assert borrow_transcriber(workspace) is borrow_transcriber(workspace)
+
+
+def test_a_title_that_came_with_its_vectors_waits(workspace: Workspace) -> None:
+    make(workspace.store, workspace.ledger, "a", ["titles"], workspace.producers)
+    workspace.ledger.flush()
+    (title,) = workspace.titles(["a"])
+    imported = replace(title, source={"kind": IMPORTED_SOURCE})
+    for step in (TranscriptsStep(workspace), ShotsStep(workspace)):
+        assert "came without media" in step.waits_for(imported)
+        assert step.waits_for(title) == ""
