@@ -88,6 +88,8 @@ def _counts(report: StepReport) -> Metadata:
     metadata: Metadata = {f"titles_{state}": count for state, count in report.counts().items()}
     metadata.update({f"rows_{table}": count for table, count in rows.items()})
     metadata["titles_made"] = report.num_made
+    if report.num_tokens is not None:
+        metadata |= {"tokens_bought": report.num_tokens, "cost_usd": round(report.cost_usd, 6)}
     if left_out:
         metadata["left_out"] = dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in left_out))
     return metadata

@@ -12,6 +12,7 @@ from mediafm_pipelines.catalog_run import CatalogRun
 def run_summary(run: CatalogRun) -> dict[str, Any]:
     """The titles of this run's catalogue by state, and the checkpoint that stands after it."""
     from mediafm.steps.contextual import champion_sha256
+    from mediafm.steps.costs import bought_in_runs
     from mediafm.steps.promotion import newest_checkpoint
     from mediafm.steps.summary import checkpoint_summary, title_notes, title_rows
     from mediafm.steps.training import plan_manifest
@@ -23,6 +24,7 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
         sha256 = newest_checkpoint(work) or champion_sha256(work)
         checkpoint = checkpoint_summary(work, sha256) if sha256 else None
         reason = "" if checkpoint else plan_manifest(work).reason or "no checkpoint was trained"
+        num_tokens, cost_usd = bought_in_runs(work.store, [result.run_id for result in run.results])
     by_state = {str(state): [row["title_id"] for row in rows if row["state"] == state] for state in TitleState}
     listed = {"ok": by_state["ok"], "quarantined": by_state["quarantined"], "failed": by_state["failed"]}
     if checkpoint is None:
@@ -36,6 +38,8 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
         "shots": sum(row["shots"] or 0 for row in rows),
         "media_seconds": sum(row["duration_seconds"] or 0.0 for row in rows),
         "wall_seconds": run.wall_seconds,
+        "tokens_bought": num_tokens,
+        "cost_usd": cost_usd,
         "checkpoint": checkpoint,
         "reason": reason,
         "root": str(run.config.root_path),
@@ -66,6 +70,8 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"{summary['wall_seconds']:.1f} s of work"
         + (f" in {runs} Dagster runs" if runs else ": nothing was to be done")
     )
+    if summary["tokens_bought"]:
+        lines.append(f"{summary['tokens_bought']} tokens bought for ${summary['cost_usd']:.6f} (`mediafm cost`)")
     checkpoint = summary["checkpoint"]
     if checkpoint is None:
         lines.append(f"no checkpoint: {summary['reason']}")

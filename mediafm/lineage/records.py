@@ -175,7 +175,7 @@ def _wrong_state(record: LedgerRecord) -> list[str]:
 
 
 def _wrong_inputs(record: LedgerRecord) -> list[str]:
-    """Inputs are facets and parents by name; whatever is done has all but optional ones, or `current` could not be decided."""
+    """Inputs are facets and parents by name; what is done has all but optional ones, so that `current` is known."""
     if record.table not in TABLES or record.table == "titles":
         unknown = set(record.facets) - set(FACETS)
         missing = set(FACETS) - set(record.facets) if record.table == "titles" and record.state is TitleState.OK else ()

@@ -26,6 +26,7 @@ class TitleOutcome:
     reason: a sentence, empty for `ok`.
     was_made: False if the values were there already.
     rows: rows at hand per table.
+    num_tokens, cost_usd: what was bought for it in this step; None of it if nothing was for sale.
     """
 
     title_id: str
@@ -34,6 +35,8 @@ class TitleOutcome:
     was_made: bool = False
     rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    num_tokens: int | None = None
+    cost_usd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,16 @@ class StepReport:
     @property
     def num_made(self) -> int:
         return sum(outcome.was_made for outcome in self.outcomes)
+
+    @property
+    def num_tokens(self) -> int | None:
+        """Tokens bought for all titles; None if the step buys nothing."""
+        bought = [outcome.num_tokens for outcome in self.outcomes if outcome.num_tokens is not None]
+        return sum(bought) if bought else None
+
+    @property
+    def cost_usd(self) -> float:
+        return sum(outcome.cost_usd for outcome in self.outcomes)
 
     def counts(self) -> dict[str, int]:
         """How many titles ended in each state that occurs."""

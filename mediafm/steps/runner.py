@@ -238,7 +238,15 @@ def _concluded(run: _Run, work: Work, made: Sequence[Made], error: Exception | N
         was_made=True,
         rows={one.identity.table: one.stored.num_rows for one in made},
         seconds=seconds,
+        num_tokens=_tokens(made),
+        cost_usd=sum(one.cost_usd for one in made),
     )
+
+
+def _tokens(made: Sequence[Made]) -> int | None:
+    """Tokens that were bought; None if nothing was for sale."""
+    found = [int(str(one.details["num_tokens"])) for one in made if "num_tokens" in one.details]
+    return sum(found) if found else None
 
 
 def _with_retries(step: TitleStep, work: Work, retries: RetrySettings) -> list[Made]:
