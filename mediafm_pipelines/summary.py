@@ -12,11 +12,11 @@ from mediafm_pipelines.catalog_run import CatalogRun
 def run_summary(run: CatalogRun) -> dict[str, Any]:
     """The titles of this run's catalogue by state, and the checkpoint that stands after it."""
     from mediafm.steps.contextual import champion_sha256
-    from mediafm.steps.costs import bought_in_runs
     from mediafm.steps.promotion import newest_checkpoint
     from mediafm.steps.summary import checkpoint_summary, title_notes, title_rows
     from mediafm.steps.training import plan_manifest
     from mediafm.steps.workspace import Workspace
+    from mediafm.store.views import bought
 
     with Workspace.open(run.config) as work:
         rows = title_rows(work.store, run.title_ids)
@@ -24,7 +24,7 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
         sha256 = newest_checkpoint(work) or champion_sha256(work)
         checkpoint = checkpoint_summary(work, sha256) if sha256 else None
         reason = "" if checkpoint else plan_manifest(work).reason or "no checkpoint was trained"
-        num_tokens, cost_usd = bought_in_runs(work.store, [result.run_id for result in run.results])
+        num_tokens, cost_usd = bought(work.store, [result.run_id for result in run.results])
     by_state = {str(state): [row["title_id"] for row in rows if row["state"] == state] for state in TitleState}
     listed = {"ok": by_state["ok"], "quarantined": by_state["quarantined"], "failed": by_state["failed"]}
     if checkpoint is None:

@@ -17,8 +17,7 @@ from mediafm.steps.runner import run_step
 from mediafm.steps.shots import shots_steps
 from mediafm.steps.titles import take_in
 from mediafm.steps.workspace import Workspace
-from mediafm.store.store import Store
-from mediafm.store.views import connect, records
+from mediafm.store.views import connect
 from mediafm.types import Json, Modality, TitleState
 
 TEXT_ASSETS = ("text_embeddings", "metadata_embeddings")
@@ -53,14 +52,6 @@ def spent(config: Config) -> list[dict[str, Json]]:
         ).fetchall()
     names = ("title_id", "asset", "num_tokens", "num_bought", "num_cached", "cost_usd")
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def bought_in_runs(store: Store, run_ids: Sequence[str]) -> tuple[int, float]:
-    """Tokens and dollars that these runs spent."""
-    if not run_ids:
-        return 0, 0.0
-    rows = [row for row in records(store, TEXT_ASSETS) if row.run_id in set(run_ids)]
-    return sum(int(str(row.details.get("num_tokens", 0))) for row in rows), sum(row.cost_usd for row in rows)
 
 
 def estimate(workspace: Workspace, titles: Sequence[CatalogTitle]) -> RootEstimate:

@@ -23,7 +23,7 @@ from mediafm.lineage.fingerprint import fingerprint
 from mediafm.steps.device import resolve_device
 from mediafm.steps.workspace import Workspace
 from mediafm.store.bought import FILE_NAME, BoughtVectors, RootPurse
-from mediafm.store.views import spent_usd
+from mediafm.store.views import bought
 from mediafm.types import Json, Modality
 
 MAX_LOADED = 4
@@ -114,5 +114,5 @@ def _borrow(
 def _host(workspace: Workspace, device: str) -> EncoderHost:
     """The root's own cache and purse: what is bought once serves every title and run, and one budget holds for all."""
     path = workspace.config.root_path / "cache" / FILE_NAME
-    purse = RootPurse(path, lambda: spent_usd(workspace.store))
+    purse = RootPurse(path, lambda: bought(workspace.store)[1])
     return EncoderHost(device=device, cache=BoughtVectors(path), purse=purse)

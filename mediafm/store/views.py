@@ -116,15 +116,18 @@ def records(store: Store, tables: Sequence[str], title_ids: Sequence[str] | None
     return _records(store, clause)
 
 
-def spent_usd(store: Store) -> float:
-    """All that the ledger says was paid."""
+def bought(store: Store, run_ids: Sequence[str] | None = None) -> tuple[int, float]:
+    """Tokens and dollars that the ledger says these runs spent; all runs unless given."""
     keys = ledger_keys(store.files)
     if not keys:
-        return 0.0
+        return 0, 0.0
     with open_duckdb(store) as connection:
-        query = "SELECT coalesce(sum(cost_usd), 0) FROM read_parquet($paths, union_by_name = true)"
-        ((total,),) = connection.execute(query, {"paths": paths(store, keys)}).fetchall()
-    return float(total)
+        query = (
+            "SELECT coalesce(sum(CAST(details ->> 'num_tokens' AS BIGINT)), 0), coalesce(sum(cost_usd), 0) "
+            f"FROM read_parquet($paths, union_by_name = true) WHERE {is_among('run_id', run_ids)}"
+        )
+        ((num_tokens, cost_usd),) = connection.execute(query, {"paths": paths(store, keys)}).fetchall()
+    return int(num_tokens), float(cost_usd)
 
 
 def _records(store: Store, clause: str) -> list[LedgerRecord]:

@@ -12,7 +12,7 @@ from mediafm.lineage.records import LedgerRecord
 from mediafm.lineage.tables import TABLES
 from mediafm.store.ledger import LedgerWriter
 from mediafm.store.store import Store
-from mediafm.store.views import connect, newest_rows, records
+from mediafm.store.views import bought, connect, newest_rows, records
 from mediafm.testing.stored_titles import (
     CHECKPOINT,
     CONFIGURED,
@@ -261,3 +261,6 @@ def test_costs_are_what_was_bought_of_whatever_producer(filled: Store) -> None:
             )
     rows = fetch(filled, "SELECT title_id, sum(num_tokens), sum(num_bought), sum(cost_usd) FROM costs GROUP BY 1")
     assert rows == [("a", 21, 4, 0.75)]
+    assert bought(filled) == (21, 0.75)
+    assert bought(filled, [RUN.run_id]) == (21, 0.75)
+    assert bought(filled, ["another"]) == (0, 0.0)
