@@ -103,7 +103,7 @@ def _speed_row(
     plain = partial(rival, frames) if jpegs is None else lambda: rival([_decoded(jpeg) for jpeg in jpegs])
     seconds, rival_seconds = alternate_seconds(ours, plain, REPEATS)
     return Row(
-        name=f"encoders_video: CLIP ViT-B/32, {dtype}, {what}",
+        name=f"encoders: hf-video, CLIP ViT-B/32, {dtype}, {what}",
         value=len(frames) / seconds,
         unit="pictures/s",
         rival="one picture a call, float32",
@@ -116,7 +116,7 @@ def _speed_row(
 def _cosine_row(exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> Row:
     cosines = (exact * rounded).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rounded, axis=1)
     return Row(
-        name="encoders_video: CLIP ViT-B/32, bfloat16 against float32",
+        name="encoders: hf-video, CLIP ViT-B/32, bfloat16 against float32",
         value=float(cosines.min()),
         unit="lowest cosine",
         goal=GOAL_OF_COSINE,
@@ -135,7 +135,7 @@ def _text_row(weights: Path) -> Row:
             partial(encoder.encode, texts), lambda: [encoder.encode([text]) for text in texts], REPEATS
         )
     return Row(
-        name="encoders_video: MiniLM-L6, texts of 1 to 40 words",
+        name="encoders: hf-text, MiniLM-L6, texts of 1 to 40 words",
         value=len(texts) / seconds,
         unit="texts/s",
         rival="one text a call",
