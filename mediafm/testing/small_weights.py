@@ -4,7 +4,8 @@ like `full` without a hub.
     python -m mediafm.testing.small_weights FOLDER --base-url http://127.0.0.1:8080/v1
     mediafm run CATALOG --profile FOLDER/small.toml
 
-Their vectors are those of random networks: real in shape, way and cost per call, and of no use for anything else.
+With --transcriber, titles without timed text are transcribed too, into words of random letters. Vectors and words are
+those of random networks: real in shape, way and cost per call, and of no use for anything else.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ SOUND_BLOCKS = {
     "num_conv_pos_embedding_groups": 2,
 }
 WORDS = ("<pad>", "<eos>", "<unk>", "a", "the", "red", "car", "at", "night", "sea", "man", "woman", "dragon")
+CTC_TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAON")
+CTC_SHARPNESS = 60.0
+"""Factor on the drawn head: without it one token wins every frame."""
+CTC_SPACING = 2.0
+"""Added to the logit of the space between words, so that words are short."""
 PICTURE_SIDE_PX = 32
 PROFILE = """\
 # Small random weights: they show the way of the profile `full`, and mean nothing.
@@ -46,6 +52,11 @@ name = "{text}"
 
 [text.settings]
 {text_settings}
+"""
+TRANSCRIBER = """
+[transcriber]
+name = "wav2vec2-ctc"
+settings = { weights = "./ctc", licence = "CC0-1.0", language = "en" }
 """
 
 
@@ -80,27 +91,42 @@ def save_wav2vec2(folder: Path, seed: int = 0) -> Path:
 
     config = transformers.Wav2Vec2Config(**SOUND_BLOCKS)
     _save(folder, lambda: transformers.Wav2Vec2Model(config), seed)
-    _write_json(
-        folder / "preprocessor_config.json",
-        {
-            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-            "sampling_rate": 16_000,
-            "do_normalize": True,
-            "return_attention_mask": False,
-            "padding_value": 0.0,
-            "feature_size": 1,
-        },
-    )
+    _write_extractor(folder)
+    return folder
+
+
+def save_ctc(folder: Path, seed: int = 0) -> Path:
+    """A wav2vec 2.0 with a CTC head over `CTC_TOKENS`: it hears words of those letters in any sound."""
+    import transformers
+
+    config = transformers.Wav2Vec2Config(**SOUND_BLOCKS, vocab_size=len(CTC_TOKENS), pad_token_id=0)
+
+    def make() -> Any:
+        network = transformers.Wav2Vec2ForCTC(config)
+        network.lm_head.weight.data.mul_(CTC_SHARPNESS)
+        network.lm_head.bias.data[CTC_TOKENS.index("|")] += CTC_SPACING
+        return network
+
+    _save(folder, make, seed)
+    _write_extractor(folder)
+    _write_json(folder / "vocab.json", {token: number for number, token in enumerate(CTC_TOKENS)})
+    _write_json(folder / "tokenizer_config.json", {"tokenizer_class": "Wav2Vec2CTCTokenizer"})
     return folder
 
 
 def write_small_profile(
-    folder: Path, *, base_url: str | None = None, detector: str = "transnetv2", seed: int = 0
+    folder: Path,
+    *,
+    base_url: str | None = None,
+    detector: str = "transnetv2",
+    transcribes: bool = False,
+    seed: int = 0,
 ) -> Path:
     """Writes the checkpoints and `small.toml` beside them.
 
     Args:
         base_url: of an endpoint that speaks the embeddings API; without it text is read by `lite-text`.
+        transcribes: the profile has a transcriber.
         seed: of the random weights.
 
     Returns:
@@ -109,6 +135,8 @@ def write_small_profile(
     save_clip(folder / "clip", seed)
     save_wav2vec2(folder / "wav2vec2", seed)
     settings = f'base_url = "{base_url}"\napi_key_env = ""\ndimensions = 64\nusd_per_million_tokens = 0.13'
+    if transcribes:
+        save_ctc(folder / "ctc", seed)
     profile = folder / "small.toml"
     profile.write_text(
         PROFILE.format(
@@ -116,6 +144,7 @@ def write_small_profile(
             text="openai-text" if base_url else "lite-text",
             text_settings=settings if base_url else "width = 64",
         )
+        + (TRANSCRIBER if transcribes else "")
     )
     return profile
 
@@ -143,6 +172,21 @@ def _save_tokenizer(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def _write_extractor(folder: Path) -> None:
+    """What a network of the base kind is given: sound at 16 kHz of zero mean and unit variance."""
+    _write_json(
+        folder / "preprocessor_config.json",
+        {
+            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+            "sampling_rate": 16_000,
+            "do_normalize": True,
+            "return_attention_mask": False,
+            "padding_value": 0.0,
+            "feature_size": 1,
+        },
+    )
+
+
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:
     file.write_text(json.dumps(value, indent=2))
 
@@ -153,10 +197,17 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", type=Path)
     parser.add_argument("--base-url", help="an endpoint that speaks the embeddings API; else text is read by lite-text")
-    parser.add_argument("--detector", default="transnetv2")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--detector", default="transnetv2", help="the profile's shot detector (default: %(default)s)")
+    parser.add_argument("--transcriber", action="store_true", help="transcribe titles that have no timed text")
+    parser.add_argument("--seed", type=int, default=0, help="of the random weights")
     given = parser.parse_args()
-    profile = write_small_profile(given.folder, base_url=given.base_url, detector=given.detector, seed=given.seed)
+    profile = write_small_profile(
+        given.folder,
+        base_url=given.base_url,
+        detector=given.detector,
+        transcribes=given.transcriber,
+        seed=given.seed,
+    )
     print(profile)
 
 
