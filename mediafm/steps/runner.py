@@ -19,9 +19,6 @@ from mediafm.steps.workspace import Workspace
 from mediafm.store.facts import LARGE_TABLES, facts_of
 from mediafm.types import TitleState
 
-GIVEN_TABLES = frozenset({"spans", "frames", "words", "cues"})
-"""What a title without media brings with its vectors: nothing can make it here."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class RetrySettings:
@@ -119,8 +116,6 @@ def _sort_out(
 
 def _waits_for(workspace: Workspace, step: TitleStep, title: PresentTitle, missing: Sequence[Identity]) -> str:
     """What the title lacks before the step can make it; "" if nothing."""
-    if title.is_imported and (given := sorted({one.table for one in missing} & GIVEN_TABLES)):
-        return f"waits for its {', '.join(given)}: import its file again under this profile"
     parents = _parents(missing) - set(step.tables)
     lacking = sorted(parent for parent in parents if not workspace.store.has(title.chain.identity(parent)))
     return f"waits for {', '.join(lacking)}" if lacking else step.waits_for(title)

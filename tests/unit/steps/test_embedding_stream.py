@@ -21,6 +21,7 @@ from mediafm.steps.encoders import free_encoders
 from mediafm.steps.outcome import StepReport
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.runner import RetrySettings, run_step
+from mediafm.steps.shots import ShotsStep
 from mediafm.steps.workspace import Workspace
 from mediafm.store.vectors import arrow_to_vectors
 from mediafm.store.views import records
@@ -115,7 +116,10 @@ def test_one_batch_holds_texts_of_many_titles(workspace: Workspace, titles: list
 
 
 def test_what_was_paid_stands_in_each_titles_row(workspace: Workspace, titles: list[PresentTitle]) -> None:
-    run(workspace, titles)
+    report = run(workspace, titles)
+    assert (report.num_tokens, report.cost_usd) == (24, 4.0)
+    again = run(workspace, titles)
+    assert (again.num_tokens, again.cost_usd) == (None, 0.0)
     (row,) = records(workspace.store, [TABLE], ["b"])
     assert (row.cost_usd, row.details["num_tokens"], row.details["num_bought"]) == (1.0, 6, 2)
 
@@ -225,14 +229,6 @@ def test_what_a_title_without_media_was_given_is_waited_for(
     workspace: Workspace, titles: list[PresentTitle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PresentTitle, "is_imported", property(lambda title: True))
-
-    class Frames(Step):
-        tables = ("frames",)
-
-        def __init__(self, workspace: Workspace) -> None:
-            super().__init__(workspace)
-            self.asset, self.tables = "shots", ("frames",)
-
-    report = run_step(workspace, Frames(workspace), titles[:1], AT_ONCE)
+    report = run_step(workspace, ShotsStep(workspace), titles[:1], AT_ONCE)
     assert report.outcomes[0].state is TitleState.WAITING
-    assert report.outcomes[0].reason == "waits for its frames: import its file again under this profile"
+    assert "`mediafm import-embeddings` its file again under this profile" in report.outcomes[0].reason
