@@ -13,7 +13,7 @@ import time
 
 import click
 
-from mediafm.config import Config
+from mediafm.config import Config, load_profile
 from mediafm_pipelines.definitions import FLAGS_VARIABLE
 from mediafm_pipelines.instance import foreign_home, open_instance, prepare_instance
 from mediafm_pipelines.orphans import fail_orphans
@@ -22,7 +22,12 @@ GRACE_SECONDS = 20.0
 
 
 def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
-    """Runs until Ctrl-C or until one of the servers ends; returns the exit code."""
+    """Runs until Ctrl-C or until one of the servers ends; returns the exit code.
+
+    Raises:
+        ConfigError: the profile is none that the servers could load.
+    """
+    load_profile(config.profile)
     foreign = foreign_home(config)
     if foreign:
         click.echo(f"DAGSTER_HOME is {foreign}; this UI shows {config.state_path / 'dagster'} instead.", err=True)

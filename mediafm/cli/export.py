@@ -22,6 +22,7 @@ FORMATS = ("parquet", "npz", "arrow")
     default="contextual_embeddings",
     show_default=True,
     type=click.Choice([f"{name}_embeddings" for name in TABLES]),
+    help="Which vectors: a row a shot, or (title, metadata) a row a title.",
 )
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="By OUT's ending unless given, else parquet.")
 @click.option("--title", "title_ids", multiple=True, help="Only this title; may be given several times.")

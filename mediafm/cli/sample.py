@@ -12,8 +12,10 @@ from mediafm.cli.show import echo_json
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--titles", "num_titles", default=10, show_default=True, type=click.IntRange(min=1))
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--titles", "num_titles", default=10, show_default=True, type=click.IntRange(min=1), help="How many films."
+)
+@click.option("--seed", default=0, show_default=True, help="Equal seeds draw equal films.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, and nothing else there.")
 def sample(directory: Path, num_titles: int, seed: int, as_json: bool) -> None:
     """Write a sample catalogue: films, subtitles, metadata, labels, and the truth about each cut."""

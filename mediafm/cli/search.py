@@ -15,7 +15,13 @@ from mediafm.types import Json
 @click.option("--shot", "shot_index", type=click.IntRange(min=0), help="The shot's index in its title.")
 @click.option("--text", help='What the picture shows ("a red car at night"), for a video encoder with a text tower.')
 @click.option("--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many shots to show.")
-@click.option("--vectors", default="contextual", show_default=True, type=click.Choice(["contextual", "fused"]))
+@click.option(
+    "--vectors",
+    default="contextual",
+    show_default=True,
+    type=click.Choice(["contextual", "fused"]),
+    help="What a shot's neighbours are found by; descriptions are compared with video vectors.",
+)
 @configured
 @json_option
 def search(

@@ -72,3 +72,12 @@ def test_the_ui_shows_the_root_and_ends_without_leftovers(tmp_path: Path) -> Non
         process.wait(60)
     left = subprocess.run(["pgrep", "-f", "--", f"--port {port}"], capture_output=True, text=True, check=False)
     assert left.stdout.split() == []
+
+
+def test_a_wrong_profile_is_told_before_anything_starts(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mediafm_pipelines", "ui", "--root", "root", "--profile", "nope"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 2
+    assert found.stderr.startswith("mediafm: profile 'nope'; a profile is one of full, lite")
+    assert list(tmp_path.iterdir()) == []
