@@ -73,8 +73,8 @@ class Pretrained:
 
     def json_file(self, name: str) -> Mapping[str, Any] | None:
         """A small file of the checkpoint; None if it has none of that name."""
-        file = self._small_file(name)
-        if file is None:
+        file = self.small_folder / name
+        if not file.is_file():
             return None
         try:
             found: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -104,12 +104,6 @@ class Pretrained:
     def as_json(self) -> dict[str, Json]:
         """What a spec's settings say of the weights, beside its revision."""
         return {"weights": self.source}
-
-    def _small_file(self, name: str) -> Path | None:
-        file = self.small_folder / name
-        if file.is_file():
-            return file
-        return None if self.source == LOCAL else _hub_file(self.source, self.revision, name, self.where)
 
 
 def describe(weights: str, revision: str | None, where: str) -> Pretrained:
@@ -141,14 +135,9 @@ def describe(weights: str, revision: str | None, where: str) -> Pretrained:
         raise ConfigError(
             f"no folder {weights}", rule="weights are a folder or a hub id", where=where, remedy="Check the path."
         )
-    config = _hub_file(weights, revision or "main", "config.json", where)
-    if config is None:
-        raise ConfigError(
-            f"no config.json in {weights}", rule="weights are as `save_pretrained` writes them", where=where
-        )
-    return Pretrained(
-        weights=weights, source=weights, revision=config.parent.name, small_folder=config.parent, where=where
-    )
+    with _without_bars():
+        folder = _from_hub(weights, revision or "main", SMALL_FILES, where)
+    return Pretrained(weights=weights, source=weights, revision=folder.name, small_folder=folder, where=where)
 
 
 def load_network(
@@ -235,22 +224,9 @@ def _any_file(folder: Path, patterns: Sequence[str]) -> bool:
     return any(file.is_file() for pattern in patterns for file in folder.glob(pattern))
 
 
-def _hub_file(repository: str, revision: str, name: str, where: str) -> Path | None:
-    """One small file of a repository; None if it has none of that name."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(repository, name, revision=revision))
-    except LocalEntryNotFoundError as error:
-        raise _unreachable(repository, error, where) from error
-    except EntryNotFoundError:
-        return None
-    except Exception as error:
-        raise _hub_error(repository, revision, error, where) from error
-
-
 def _from_hub(repository: str, revision: str, patterns: Sequence[str], where: str) -> Path:
+    """The snapshot's folder, named by its commit, with all files of these patterns; a commit that lies in the hub's
+    cache is not asked for again. A download that was cut short is not taken for a whole one."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -260,6 +236,20 @@ def _from_hub(repository: str, revision: str, patterns: Sequence[str], where: st
         raise _unreachable(repository, error, where) from error
     except Exception as error:
         raise _hub_error(repository, revision, error, where) from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Small files come without progress bars; weights keep theirs."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    were_disabled = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not were_disabled:
+            enable_progress_bars()
 
 
 def _unreachable(repository: str, error: Exception, where: str) -> TransientError:
