@@ -16,6 +16,7 @@ from mediafm.steps.present import PresentTitle
 from mediafm.steps.rows import cue_texts_by_shot, decode_jpeg, frames_by_shot
 from mediafm.steps.sound import heard_shots
 from mediafm.steps.step import TitleStep
+from mediafm.steps.unreplaced import unreplaced
 from mediafm.steps.workspace import Workspace
 from mediafm.store.vectors import vectors_to_arrow
 from mediafm.types import Json, Modality
@@ -60,7 +61,9 @@ class AudioEmbeddingsStep(ShotEmbeddingsStep):
             yield
 
     def items(self, title: PresentTitle) -> Iterator[Item]:
-        if title.facets["audio"] and not title.is_imported:
+        if not title.facets["audio"] or title.is_imported:
+            return
+        with unreplaced(title):
             yield from heard_shots(self._workspace, self._reader, title, self.encoder.margin_seconds)
 
 

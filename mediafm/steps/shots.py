@@ -21,6 +21,7 @@ from mediafm.steps.rows import spans_of
 from mediafm.steps.spoken_cues import spoken_cues
 from mediafm.steps.step import Made, TitleStep
 from mediafm.steps.transcripts import WAITS_FOR_MEDIA, TranscriptsStep, read_timed_text, words_of
+from mediafm.steps.unreplaced import unreplaced
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
 from mediafm.types import Json, Shot
@@ -67,7 +68,7 @@ class ShotsStep(TitleStep):
         info, profile = self._workspace.media_info(title), self._workspace.profile
         detector = placed(profile.detector, self._device)
         cuts = self._reader.cut(title.path, info, detector, self._workspace.config.frames)
-        with store.open_writer(frames, SCHEMAS["frames"]) as writer:
+        with store.open_writer(frames, SCHEMAS["frames"]) as writer, unreplaced(title):
             for rows in _frame_tables(self._bounded(title, cuts, shots)):
                 writer.write(rows)
         if writer.stored is None:
@@ -106,7 +107,9 @@ class ShotsStep(TitleStep):
 
     def _read_cues(self, title: PresentTitle, identity: Identity) -> Made:
         store = self._workspace.store
-        text = self._spoken(title, identity, read_timed_text(self._workspace, self._reader, title))
+        with unreplaced(title):
+            own_text = read_timed_text(self._workspace, self._reader, title)
+        text = self._spoken(title, identity, own_text)
         spans = spans_of(store.read(title.chain.identity("spans")))
         assignment = assign_cues(text.cues, spans)
         rows = [
