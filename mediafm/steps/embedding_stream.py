@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mediafm.encoders.encoder import NOTHING_BOUGHT, Encoder, Usage
+from mediafm.encoders.encoder import NOTHING_BOUGHT, Encoded, Encoder, Usage
 from mediafm.encoders.given import IMPORTED, NO_ENCODER
 from mediafm.steps.encoders import borrow_encoder
 from mediafm.steps.prefetch import Prefetched
@@ -28,6 +28,11 @@ from mediafm.types import Json, Modality
 
 ITEMS_AHEAD = 16
 """How many shots' pictures or sound wait for the encoder at most: bounds memory, whatever the titles' length."""
+
+MAX_READY = 64
+"""Titles without an item never come back from the encoder: after so many its stream is ended, they are concluded, and
+another begins. Our choice: few enough to lose little when a process is killed, and too many to cut batches short often.
+"""
 
 Item = tuple[int, Any]
 """A row of the title's table and what the encoder reads for it."""
@@ -80,10 +85,11 @@ _Event = _Begin | _Read | _End | _Unreadable
 
 @dataclass(slots=True)
 class _Desk:
-    """What is under way: titles being gathered, and results that are ready to be taken."""
+    """What is under way: titles being gathered, and results that are ready to be taken; is_over: all is read."""
 
     open: dict[str, _OpenTitle] = field(default_factory=dict)
     ready: deque[_OpenTitle | _Unreadable] = field(default_factory=deque)
+    is_over: bool = False
 
 
 class EncoderStep(StreamStep):
@@ -121,17 +127,13 @@ class EncoderStep(StreamStep):
         """As `StreamStep.make_stream`. An error of the encoder ends the stream: a batch has items of many titles."""
         encoder, desk = self.encoder, _Desk()
         prefetched = Prefetched(self._events(works, guard), ITEMS_AHEAD)
+        events = iter(prefetched)
         try:
-            for encoded in encoder.encode_stream(self._asked(prefetched, desk)):
-                title_id, row = encoded.key
-                title = desk.open.get(title_id)
-                if title is not None:
-                    title.vectors[row], title.is_present[row] = encoded.vector, True
-                    title.usage += encoded.usage
-                    title.num_waiting -= 1
-                    self._settle(desk, title_id)
+            while not desk.is_over:
+                for encoded in encoder.encode_stream(self._asked(events, desk)):
+                    self._take(desk, encoded)
+                    yield from self._results(desk)
                 yield from self._results(desk)
-            yield from self._results(desk)
         finally:
             prefetched.close()
 
@@ -150,8 +152,17 @@ class EncoderStep(StreamStep):
             else:
                 yield _End(title_id)
 
-    def _asked(self, events: Iterable[_Event], desk: _Desk) -> Iterator[tuple[tuple[str, int], Any]]:
-        """The items for the encoder; beginnings and ends of titles are noted on the way."""
+    def _take(self, desk: _Desk, encoded: Encoded[tuple[str, int]]) -> None:
+        title_id, row = encoded.key
+        title = desk.open.get(title_id)
+        if title is not None:
+            title.vectors[row], title.is_present[row] = encoded.vector, True
+            title.usage += encoded.usage
+            title.num_waiting -= 1
+            self._settle(desk, title_id)
+
+    def _asked(self, events: Iterator[_Event], desk: _Desk) -> Iterator[tuple[tuple[str, int], Any]]:
+        """The items for the encoder, until all is read or many results wait; titles are begun and ended on the way."""
         width = self.encoder.spec.width
         for event in events:
             if isinstance(event, _Begin):
@@ -168,6 +179,9 @@ class EncoderStep(StreamStep):
             else:
                 desk.open.pop(event.title_id, None)
                 desk.ready.append(event)
+            if len(desk.ready) >= MAX_READY:
+                return
+        desk.is_over = True
 
     def _settle(self, desk: _Desk, title_id: str) -> None:
         if desk.open[title_id].is_complete:

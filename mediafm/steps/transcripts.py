@@ -27,6 +27,7 @@ from mediafm.steps.encoders import borrow_transcriber
 from mediafm.steps.prefetch import Prefetched
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.step import Guard, Made, StreamResult, StreamStep, Work, let_pass
+from mediafm.steps.unreplaced import unreplaced
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
 from mediafm.types import Json, Span
@@ -35,6 +36,10 @@ BLOCK_SECONDS = 10.0
 """Sound is read and handed on in blocks of this length (our choice): a long film never stands in memory whole."""
 BLOCKS_AHEAD = 8
 """How many blocks wait for the network at most."""
+
+MAX_UNHEARD = 64
+"""Titles that are not listened to never come back from the transcriber: after so many its stream is ended, they are
+concluded, and another begins (as `mediafm.steps.embedding_stream.MAX_READY`)."""
 
 HAS_TEXT = "it has timed text of its own"
 HAS_NO_SOUND = "it has no sound"
@@ -54,6 +59,15 @@ class _OpenTitle:
     start_seconds: float = 0.0
     details: dict[str, Json] = field(default_factory=dict)
     error: Exception | None = None
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What is under way: titles being heard, and those of which there was nothing to hear; is_over: all is read."""
+
+    opened: dict[str, _OpenTitle] = field(default_factory=dict)
+    unheard: deque[_OpenTitle] = field(default_factory=deque)
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +104,39 @@ class TranscriptsStep(StreamStep):
 
     def make_stream(self, works: Iterable[Work], guard: Guard = let_pass) -> Iterator[StreamResult]:
         """As `StreamStep.make_stream`. An error of the network ends the stream: a batch has sound of many titles."""
-        transcriber, opened, unheard = self.transcriber, dict[str, _OpenTitle](), deque[_OpenTitle]()
+        transcriber, desk = self.transcriber, _Desk()
         prefetched = Prefetched(self._events(works, guard, transcriber.sample_rate_hz), BLOCKS_AHEAD)
         silent = partial(is_silent, settings=self._workspace.config.audio)
+        events = iter(prefetched)
         try:
-            for found in transcriber.transcribe_stream(self._heard(prefetched, opened, unheard), silent):
-                yield self._result(opened.pop(found.key), found)
-                while unheard:
-                    yield self._result(unheard.popleft())
-            while unheard:
-                yield self._result(unheard.popleft())
+            while not desk.is_over:
+                for found in transcriber.transcribe_stream(self._heard(events, desk), silent):
+                    yield self._result(desk.opened.pop(found.key), found)
+                    yield from self._unheard(desk)
+                yield from self._unheard(desk)
         finally:
             prefetched.close()
 
-    def _heard(
-        self, events: Iterable[_Event], opened: dict[str, _OpenTitle], unheard: deque[_OpenTitle]
-    ) -> Iterator[SoundBlock[str] | SoundEnd[str]]:
-        """The sound for the transcriber; titles of which there is none are noted on the way."""
+    def _unheard(self, desk: _Desk) -> Iterator[StreamResult]:
+        while desk.unheard:
+            yield self._result(desk.unheard.popleft())
+
+    def _heard(self, events: Iterator[_Event], desk: _Desk) -> Iterator[SoundBlock[str] | SoundEnd[str]]:
+        """The sound for the transcriber, until all is read or many titles wait of which there is none to be heard."""
         for event in events:
             if isinstance(event, _Over):
                 title_id = event.title.work.title.title_id
-                if title_id in opened:
+                if title_id in desk.opened:
                     yield SoundEnd(title_id)
                 else:
-                    unheard.append(event.title)
+                    desk.unheard.append(event.title)
+                if len(desk.unheard) >= MAX_UNHEARD:
+                    return
             else:
                 title, samples = event
-                opened[title.work.title.title_id] = title
+                desk.opened[title.work.title.title_id] = title
                 yield SoundBlock(title.work.title.title_id, samples)
+        desk.is_over = True
 
     def _events(self, works: Iterable[Work], guard: Guard, rate_hz: int) -> Iterator[_Event]:
         """All sound that is to be heard, title after title. Called on the worker thread."""
@@ -125,8 +144,9 @@ class TranscriptsStep(StreamStep):
             title = _OpenTitle(work)
             try:
                 guard(work)
-                for samples in self._sound(title, rate_hz):
-                    yield title, samples
+                with unreplaced(work.title):
+                    for samples in self._sound(title, rate_hz):
+                        yield title, samples
             except Exception as error:  # noqa: BLE001 - handed on as this title's result
                 title.error = error
             yield _Over(title)

@@ -14,7 +14,7 @@ from mediafm.encoders.encoder import Encoded, Encoder, EncoderSpec, Usage
 from mediafm.encoders.given import Imported, ImportedSettings
 from mediafm.encoders.registry import REGISTRY, Registration
 from mediafm.errors import EncoderError, TransientError, UnusableMediaError
-from mediafm.steps import encoders
+from mediafm.steps import embedding_stream, encoders
 from mediafm.steps.embedding_stream import Item
 from mediafm.steps.embeddings import MetadataEmbeddingsStep, TextEmbeddingsStep
 from mediafm.steps.encoders import free_encoders
@@ -22,6 +22,7 @@ from mediafm.steps.outcome import StepReport
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.runner import RetrySettings, run_step
 from mediafm.steps.shots import ShotsStep
+from mediafm.steps.step import Work
 from mediafm.steps.workspace import Workspace
 from mediafm.store.vectors import arrow_to_vectors
 from mediafm.store.views import records
@@ -129,6 +130,30 @@ def test_a_title_without_items_is_done_all_the_same(workspace: Workspace, titles
     assert run(workspace, titles).counts() == {"ok": 4}
     assert CountingText.batches == []
     assert not vectors(workspace, titles[0])[1].any()
+
+
+def test_titles_without_items_wait_for_no_other(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue without captions has its results as it goes, not all at its end."""
+    monkeypatch.setattr(embedding_stream, "MAX_READY", 3)
+    names = [f"mute-{number:02d}" for number in range(30)]
+    for title_id in names:
+        make(workspace.store, workspace.ledger, title_id, ("titles", "spans", "cues"), workspace.producers)
+    workspace.ledger.flush()
+    Step.texts = {title_id: [] for title_id in names if title_id != "mute-20"}
+    num_read = 0
+
+    def offered() -> Iterator[Work]:
+        nonlocal num_read
+        for title in workspace.titles(names):
+            num_read += 1
+            yield Work(title, (title.chain.identity(TABLE),))
+
+    results = Step(workspace).make_stream(offered())
+    first = next(results)
+    assert num_read < len(names)
+    found = [first, *results]
+    assert sorted(result.title_id for result in found) == names
+    assert all(result.error is None for result in found)
 
 
 def test_a_title_that_cannot_be_read_stops_no_other(workspace: Workspace, titles: list[PresentTitle]) -> None:

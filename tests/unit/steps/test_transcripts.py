@@ -18,6 +18,7 @@ from mediafm.catalog.scan import scan_catalog
 from mediafm.config import Config
 from mediafm.encoders.fake_transcriber import RATE_HZ, tones
 from mediafm.lineage.audit import audit_title
+from mediafm.steps import transcripts
 from mediafm.steps.checks import QUESTIONS
 from mediafm.steps.coverage import coverage_markdown, transcripts_markdown
 from mediafm.steps.embeddings import TextEmbeddingsStep
@@ -119,6 +120,18 @@ def test_what_is_spoken_becomes_words_and_cues_at_its_times(tmp_path: Path, cata
     assert (text, source, language) == ("the seven samurai ride at dawn", "asr", "en")
     assert confidence == pytest.approx(np.mean([row[3] for row in rows]), abs=1e-4)
     assert select(config, "SELECT count(*) FROM text_embeddings WHERE is_present") == [(1,)]
+
+
+def test_titles_that_are_not_heard_are_all_concluded(
+    tmp_path: Path, catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcripts, "MAX_UNHEARD", 2)
+    for number in range(5):
+        film(catalog / f"mute{number}.mkv", None)
+    film(catalog / "mute2b.mkv", tones("at dawn"))
+    config = config_of(tmp_path)
+    assert run(config, catalog)["transcripts"].counts() == {"ok": 6}
+    assert select(config, "SELECT DISTINCT title_id FROM words") == [("mute2b",)]
 
 
 def test_a_title_with_timed_text_of_its_own_has_no_words(tmp_path: Path, catalog: Path) -> None:
