@@ -38,6 +38,9 @@ def run_assets(
 
     Where a step ends in failure because some titles failed, the assets behind it are run all the same in a run of
     their own: the titles that did not fail go on.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted (Ctrl-C, SIGTERM); Dagster has noted it, and nothing more is begun.
     """
     results = []
     remaining = list(assets)
@@ -63,6 +66,8 @@ def _one_run(
         run_config=QUIET_LOGGERS,
         raise_on_error=False,
     )
+    if any(_is_interruption(event) for event in result.all_events):
+        raise KeyboardInterrupt(f"run {result.run_id} was interrupted")
     failed = {event.step_key or "": _reason(event) for event in result.get_step_failure_events()}
     succeeded = {event.step_key for event in result.get_step_success_events()}
     skipped = tuple(asset for asset in assets if asset not in succeeded and asset not in failed)
@@ -70,6 +75,16 @@ def _one_run(
         reason = f"Dagster ran none of {', '.join(assets)}; the log of run {result.run_id} in `mediafm ui` says why"
         return RunResult(result.run_id, {**failed, assets[0]: reason}, ())
     return RunResult(result.run_id, failed, skipped)
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    """Whether Dagster caught an interrupt, which it takes for the failure of that one run."""
+    if event.event_type is dg.DagsterEventType.RUN_CANCELED:
+        return True
+    if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
+        return False
+    reason = event.job_failure_data.failure_reason
+    return reason is not None and reason.value == "UNEXPECTED_TERMINATION"
 
 
 def _reason(event: dg.DagsterEvent) -> str:
