@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mediafm.errors import IntegrityError, MediaFMError, TransientError, UnusableMediaError
 from mediafm.lineage.fingerprint import Identity
@@ -22,11 +22,23 @@ from mediafm.types import TitleState
 
 @dataclass(frozen=True, kw_only=True)
 class RetrySettings:
-    """How a temporary fault is met (our choice)."""
+    """How a temporary fault is met (our choice).
+
+    patient_titles: after so many titles in a row that were given up, each further one is tried once, until one works:
+        an outage does not cost every title of a catalogue its waits.
+    """
 
     attempts: int = 3
     first_wait_seconds: float = 0.5
     factor: float = 4.0
+    patient_titles: int = 3
+
+
+@dataclass(slots=True)
+class _Outage:
+    """num_given_up: titles in a row for which a temporary fault did not pass."""
+
+    num_given_up: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,12 @@ class _Run:
     step: TitleStep
     history: StepHistory
     retries: RetrySettings
+    outage: _Outage = field(default_factory=_Outage)
+
+    @property
+    def num_attempts(self) -> int:
+        """How often the next title is tried in all."""
+        return 1 if self.outage.num_given_up >= self.retries.patient_titles else self.retries.attempts
 
     def refuse_damaged(self, work: Work) -> None:
         """Verifies the stored values that the step would read; damaged ones are removed, and made by a next run.
@@ -208,7 +226,7 @@ def _one_title(run: _Run, work: Work) -> TitleOutcome:
     error: Exception | None = None
     try:
         run.refuse_damaged(work)
-        made = _with_retries(run.step, work, run.retries)
+        made = _with_retries(run, work)
     except Exception as fault:  # noqa: BLE001 - it becomes this title's outcome
         error = fault
     return _concluded(run, work, made, error, time.monotonic() - started)
@@ -224,6 +242,7 @@ def _concluded(run: _Run, work: Work, made: Sequence[Made], error: Exception | N
     if error is not None:
         reason = f"{title_id}: {type(error).__name__}: {error}; this is a fault of the program"
         return _set_aside(run, work, TitleState.FAILED, reason, format_trace(error))
+    run.outage.num_given_up = 0
     new = [one for one in made if one.identity in work.missing]
     for one in new:
         run.workspace.ledger.add(_record(run.workspace, work.title, one, seconds / len(new), run.history))
@@ -244,21 +263,22 @@ def _tokens(made: Sequence[Made]) -> int | None:
     return sum(found) if found else None
 
 
-def _with_retries(step: TitleStep, work: Work, retries: RetrySettings) -> list[Made]:
-    wait_seconds = retries.first_wait_seconds
-    for attempt in range(1, retries.attempts + 1):
+def _with_retries(run: _Run, work: Work) -> list[Made]:
+    wait_seconds, attempts = run.retries.first_wait_seconds, run.num_attempts
+    for attempt in range(1, attempts + 1):
         try:
-            return step.make(work.title, work.missing)
+            return run.step.make(work.title, work.missing)
         except (TransientError, MemoryError) as error:
-            if attempt == retries.attempts:
+            if attempt == attempts:
+                run.outage.num_given_up += 1
                 raise TransientError(
                     str(error) or type(error).__name__,
-                    rule=f"it did not pass in {retries.attempts} attempts",
+                    rule=f"it did not pass in {attempts} attempt{'s' if attempts > 1 else ''}",
                     where=work.title.title_id,
                     remedy="Run again when the cause is gone.",
                 ) from error
             time.sleep(wait_seconds)
-            wait_seconds *= retries.factor
+            wait_seconds *= run.retries.factor
     raise AssertionError("unreachable")
 
 

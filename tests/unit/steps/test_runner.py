@@ -110,6 +110,26 @@ def test_what_does_not_pass_fails_the_title_and_the_next_run_tries_again(workspa
     assert run(workspace, FakeStep(workspace), "a").outcomes[0].state is TitleState.OK
 
 
+def test_an_outage_costs_later_titles_one_attempt_each_until_one_works(workspace: Workspace) -> None:
+    titles = ("a", "b", "c", "d", "e", "f", "g")
+    stored(workspace, *titles)
+    num_faults = AT_ONCE.patient_titles * AT_ONCE.attempts + 2  # a, b, c in full; d and e once; f works
+    works_again = [TransientError("busy", rule="")] * num_faults
+    seen: list[str] = []
+
+    def before(title: PresentTitle) -> None:
+        seen.append(title.title_id)
+        if works_again:
+            raise works_again.pop()
+        if title.title_id == "g" and seen.count("g") < AT_ONCE.attempts:
+            raise TransientError("busy", rule="")
+
+    report = run(workspace, FakeStep(workspace, before), *titles)
+    assert report.titles(TitleState.FAILED) == ["a", "b", "c", "d", "e"]
+    assert report.titles(TitleState.OK) == ["f", "g"]
+    assert [seen.count(title) for title in titles] == [3, 3, 3, 1, 1, 1, 3]
+
+
 def test_a_fault_of_ours_fails_the_title_with_its_trace(workspace: Workspace) -> None:
     stored(workspace, "a", "b")
     report = run(workspace, FakeStep(workspace, fail_with(ZeroDivisionError("oops"))), "a", "b")
