@@ -24,7 +24,9 @@ FORMATS = ("parquet", "npz", "arrow")
     type=click.Choice([f"{name}_embeddings" for name in TABLES]),
     help="Which vectors: a row a shot, or (title, metadata) a row a title.",
 )
-@click.option("--format", "file_format", type=click.Choice(FORMATS), help="By OUT's ending unless given, else parquet.")
+@click.option(
+    "--format", "file_format", type=click.Choice(FORMATS), help="By OUT's ending unless given; parquet if it has none."
+)
 @click.option("--title", "title_ids", multiple=True, help="Only this title; may be given several times.")
 @click.option("--dtype", default="float16", show_default=True, type=click.Choice(["float16", "float32"]))
 @click.option("--force", "is_forced", is_flag=True, help="Replace OUT if it is there.")
@@ -43,10 +45,14 @@ def export(
     """Write the current vectors of a table to OUT, a row a shot, with the lineage of each."""
     from mediafm.steps.exports import export_vectors
 
-    ending = out.suffix.lower().removeprefix(".")
-    chosen = file_format or (ending if ending in FORMATS else FORMATS[0])
     report = export_vectors(
-        config, out, table, file_format=chosen, title_ids=title_ids, dtype=dtype, is_forced=is_forced
+        config,
+        out,
+        table,
+        file_format=file_format or _format_of(out),
+        title_ids=title_ids,
+        dtype=dtype,
+        is_forced=is_forced,
     ).as_json()
     if as_json:
         echo_json(report)
@@ -55,3 +61,13 @@ def export(
         f"{report['path']}: {report['rows']} rows of {report['titles']} titles, {report['present']} with a vector, "
         f"{report['size_bytes']} bytes"
     )
+
+
+def _format_of(out: Path) -> str:
+    """The format that the file's ending names; an ending that names none would lie about what is written."""
+    ending = out.suffix.lower().removeprefix(".") or FORMATS[0]
+    if ending not in FORMATS:
+        raise click.UsageError(
+            f"OUT ends in {out.suffix}: it ends in .{', .'.join(FORMATS)}, or --format says what it is"
+        )
+    return ending

@@ -150,7 +150,9 @@ def _require_place(out: Path, is_forced: bool) -> None:
         raise ConfigError(f"{out} is there", rule="no file is overwritten unasked", remedy="`--force` replaces it.")
     if not out.absolute().parent.is_dir():
         raise ConfigError(
-            f"there is no folder {out.absolute().parent}", rule="a file is written into a folder that is there"
+            f"there is no folder {out.absolute().parent}",
+            rule="a file is written into a folder that is there",
+            remedy="Make the folder first.",
         )
 
 

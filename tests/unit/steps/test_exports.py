@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mediafm.cli.main import library
 from mediafm.config import Config
 from mediafm.data.import_files import open_import
 from mediafm.errors import ConfigError, IntegrityError, NotFoundError, StoreError
@@ -156,6 +158,9 @@ def test_what_goes_wrong_leaves_nothing(config: Config, tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
     with pytest.raises(ConfigError, match="there is no folder"):
         export_vectors(config, folder / "none" / "out.parquet", "video_embeddings")
+    found = CliRunner().invoke(library, ["export", str(folder / "out.csv")])
+    assert (found.exit_code, (folder / "out.csv").exists()) == (2, False)
+    assert "OUT ends in .csv: it ends in .parquet, .npz, .arrow, or --format says what it is" in found.output
     with pytest.raises(ConfigError, match="'csv'; an export knows parquet, npz, arrow"):
         export_vectors(config, folder / "out.csv", "video_embeddings", file_format="csv")
     with pytest.raises(NotFoundError, match="no current contextual_embeddings of any title"):
