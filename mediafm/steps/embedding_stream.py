@@ -99,6 +99,8 @@ class EncoderStep(StreamStep):
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._paid = dict[str, Usage]()
+        """What was bought for titles whose stream broke off: the next one finds it known, and paid."""
 
     @abstractmethod
     def num_rows(self, title: PresentTitle) -> int:
@@ -136,6 +138,7 @@ class EncoderStep(StreamStep):
                 yield from self._results(desk)
         finally:
             prefetched.close()
+            self._paid |= {title_id: title.usage for title_id, title in desk.open.items()}
 
     def _events(self, works: Iterable[Work], guard: Guard) -> Iterator[_Event]:
         """Everything that is to be read, title after title; what is wrong with one title is that title's own event."""
@@ -168,7 +171,9 @@ class EncoderStep(StreamStep):
             if isinstance(event, _Begin):
                 vectors = np.zeros((event.num_rows, width), np.float32)
                 is_present = np.zeros(event.num_rows, np.bool_)
-                desk.open[event.work.title.title_id] = _OpenTitle(event.work, vectors, is_present)
+                title_id = event.work.title.title_id
+                paid = self._paid.pop(title_id, NOTHING_BOUGHT)
+                desk.open[title_id] = _OpenTitle(event.work, vectors, is_present, usage=paid)
             elif isinstance(event, _Read):
                 row, item = event.item
                 desk.open[event.title_id].num_waiting += 1

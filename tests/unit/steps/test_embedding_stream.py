@@ -35,29 +35,43 @@ TITLES = ("a", "b", "c", "d")
 
 
 class CountingText(Encoder[str]):
-    """[length of the text, 0, 0, 0]; notes its batches, and fails as the test wants."""
+    """[length of the text, 0, 0, 0]; notes its batches, and fails as the test wants.
+
+    forgets: what was bought is bought again.
+    faults_of: by the text that a batch holds.
+    """
 
     batches: list[list[str]] = []
     faults: list[Exception] = []
     loaded: list[int] = []
     closed: list[int] = []
+    batch_size = 8
+    forgets = True
+    faults_of: dict[str, list[Exception]] = {}
 
     def __init__(self) -> None:
         self.spec = EncoderSpec(name="fake-text", modality=Modality.TEXT, width=4, step_version=1)
-        self.batch_items = 8
+        self.known: set[Any] = set()
+        self.batch_items = self.batch_size
 
     def _encode(self, batch: Sequence[str]) -> NDArray[np.float32]:
         self.batches.append(list(batch))
         self.loaded += [id(self)] if id(self) not in self.loaded else []
         if any("poison" in text for text in batch):
             raise EncoderError("a text that cannot be encoded", rule="texts are well", where="counting")
+        for text in batch:
+            if self.faults_of.get(text):
+                raise self.faults_of[text].pop()
         if self.faults:
             raise self.faults.pop(0)
         return np.array([[len(text), 1, 0, 0] for text in batch], np.float32)
 
     def encode_stream(self, items: Any) -> Iterator[Encoded[Any]]:
         for encoded in super().encode_stream(items):
-            yield Encoded(encoded.key, encoded.vector, Usage(num_tokens=3, cost_usd=0.5, num_bought=1))
+            is_known = encoded.key in self.known and not self.forgets
+            self.known.add(encoded.key)
+            usage = Usage(num_cached=1) if is_known else Usage(num_tokens=3, cost_usd=0.5, num_bought=1)
+            yield Encoded(encoded.key, encoded.vector, usage)
 
     def close(self) -> None:
         self.closed += [id(self)] if id(self) in self.loaded else []
@@ -80,6 +94,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registration = Registration.of(Modality.TEXT, lambda modality, settings, host: CountingText())
     monkeypatch.setitem(REGISTRY, "fake-text", registration)  # type: ignore[arg-type]
     CountingText.batches, CountingText.faults = [], []
+    CountingText.batch_size, CountingText.forgets, CountingText.faults_of = 8, True, {}
     Step.texts, Step.errors = {}, {}
     free_encoders()
     CountingText.loaded, CountingText.closed = [], []
@@ -185,6 +200,19 @@ def test_a_failed_batch_costs_only_the_title_at_fault(workspace: Workspace, titl
     assert report.titles(TitleState.FAILED) == ["c"]
     assert report.titles(TitleState.OK) == ["a", "b", "d"]
     assert "a text that cannot be encoded" in report.outcomes[2].reason
+
+
+def test_what_was_paid_before_a_fault_stands_in_the_titles_row(
+    workspace: Workspace, titles: list[PresentTitle]
+) -> None:
+    """What was bought is known when the title is tried again, and costs nothing then."""
+    Step.texts = {"a": [(0, "first"), (2, "second")]}
+    CountingText.batch_size, CountingText.forgets = 1, False
+    CountingText.faults_of = {"second": [TransientError("busy", rule="")]}
+    assert run(workspace, titles[:1]).counts() == {"ok": 1}
+    (row,) = records(workspace.store, [TABLE], ["a"])
+    assert (row.cost_usd, row.details["num_tokens"], row.details["num_bought"]) == (1.0, 6, 2)
+    assert row.details["num_cached"] == 1
 
 
 def test_a_damaged_input_is_found_before_it_is_read(workspace: Workspace, titles: list[PresentTitle]) -> None:
