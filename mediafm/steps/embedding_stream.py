@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -125,6 +125,10 @@ class EncoderStep(StreamStep):
             return ""
         return f"waits for its {self.modality} vectors: `mediafm import-embeddings FILE --modality {self.modality}`"
 
+    def paid_in_vain(self, title_id: str) -> tuple[Mapping[str, Json], float]:
+        usage = self._paid.pop(title_id, NOTHING_BOUGHT)
+        return _details(usage), usage.cost_usd
+
     def make_stream(self, works: Iterable[Work], guard: Guard = let_pass) -> Iterator[StreamResult]:
         """As `StreamStep.make_stream`. An error of the encoder ends the stream: a batch has items of many titles."""
         encoder, desk = self.encoder, _Desk()
@@ -182,7 +186,8 @@ class EncoderStep(StreamStep):
                 desk.open[event.title_id].is_read = True
                 self._settle(desk, event.title_id)
             else:
-                desk.open.pop(event.title_id, None)
+                if (title := desk.open.pop(event.title_id, None)) is not None:
+                    self._paid[event.title_id] = title.usage
                 desk.ready.append(event)
             if len(desk.ready) >= MAX_READY:
                 return
@@ -204,19 +209,19 @@ class EncoderStep(StreamStep):
         title_id = title.work.title.title_id
         (identity,) = title.work.missing
         usage = title.usage
-        details: dict[str, Json] = {}
-        if usage != NOTHING_BOUGHT:
-            details = {
-                "num_tokens": usage.num_tokens,
-                "num_bought": usage.num_bought,
-                "num_cached": usage.num_cached,
-            }
         try:
             table = self.table(title.vectors, title.is_present)
-            made = Made.of(self._workspace.store, identity, table, details, usage.cost_usd)
+            made = Made.of(self._workspace.store, identity, table, _details(usage), usage.cost_usd)
         except Exception as error:  # noqa: BLE001 - this title's result
             return StreamResult(title_id, error=error)
         return StreamResult(title_id, made=(made,))
+
+
+def _details(usage: Usage) -> dict[str, Json]:
+    """What a record says of what was bought; nothing if nothing was for sale."""
+    if usage == NOTHING_BOUGHT:
+        return {}
+    return {"num_tokens": usage.num_tokens, "num_bought": usage.num_bought, "num_cached": usage.num_cached}
 
 
 def shot_table(vectors: NDArray[np.float32], is_present: NDArray[np.bool_]) -> pa.Table:

@@ -283,20 +283,29 @@ def _with_retries(run: _Run, work: Work) -> list[Made]:
 
 
 def _set_aside(run: _Run, work: Work, state: TitleState, reason: str, trace: str = "") -> TitleOutcome:
-    for identity in work.missing:
+    paid, cost_usd = run.step.paid_in_vain(work.title.title_id)
+    for number, identity in enumerate(work.missing):
         run.workspace.ledger.add(
             LedgerRecord.of(
                 identity,
+                cost_usd=0.0 if number else cost_usd,
                 state=state,
                 reason=reason,
                 generation=run.history.next_generation(identity),
                 step_version=TABLES[identity.table].step_version,
                 media_sha256=work.title.media_sha256,
                 is_forced=run.workspace.is_forced,
-                details={"decoder_version": run.history.decoder_version, "trace": trace},
+                details={
+                    "decoder_version": run.history.decoder_version,
+                    "trace": trace,
+                    **({} if number else paid),
+                },
             )
         )
-    return TitleOutcome(title_id=work.title.title_id, state=state, reason=reason)
+    num_tokens = int(str(paid["num_tokens"])) if paid else None
+    return TitleOutcome(
+        title_id=work.title.title_id, state=state, reason=reason, num_tokens=num_tokens, cost_usd=cost_usd
+    )
 
 
 def _record(

@@ -72,6 +72,10 @@ class TitleStep(ABC):
         """What the title needs beyond its inputs before the step can make it, as a sentence; "" if nothing."""
         return ""
 
+    def paid_in_vain(self, title_id: str) -> tuple[Mapping[str, Json], float]:
+        """What was bought for a title that is now given up: details for its record, and dollars."""
+        return {}, 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Work:

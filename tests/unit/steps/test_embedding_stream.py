@@ -25,7 +25,7 @@ from mediafm.steps.shots import ShotsStep
 from mediafm.steps.step import Work
 from mediafm.steps.workspace import Workspace
 from mediafm.store.vectors import arrow_to_vectors
-from mediafm.store.views import records
+from mediafm.store.views import connect, records
 from mediafm.testing.stored_titles import make
 from mediafm.types import Modality, TitleState
 
@@ -213,6 +213,18 @@ def test_what_was_paid_before_a_fault_stands_in_the_titles_row(
     (row,) = records(workspace.store, [TABLE], ["a"])
     assert (row.cost_usd, row.details["num_tokens"], row.details["num_bought"]) == (1.0, 6, 2)
     assert row.details["num_cached"] == 1
+
+
+def test_what_was_paid_for_a_title_that_fails_is_recorded_all_the_same(
+    workspace: Workspace, titles: list[PresentTitle]
+) -> None:
+    Step.texts = {"a": [(0, "first"), (2, "poison")]}
+    CountingText.batch_size, CountingText.forgets = 1, False
+    report = run(workspace, titles[:1])
+    assert (report.counts(), report.num_tokens, report.cost_usd) == ({"failed": 1}, 3, 0.5)
+    with connect(workspace.store) as connection:
+        (paid,) = connection.execute("SELECT title_id, num_tokens, num_bought, cost_usd FROM costs").fetchall()
+    assert paid == ("a", 3, 1, 0.5)
 
 
 def test_a_damaged_input_is_found_before_it_is_read(workspace: Workspace, titles: list[PresentTitle]) -> None:
