@@ -101,6 +101,8 @@ class TrainingSettings(Section):
     max_steps: Count | None = None
     max_seconds: Positive | None = None
     """Wall-clock bound on the training loop; None leaves it to early stopping."""
+    save_every_steps: Count = 100
+    """How often the state is written that a stopped training goes on from; it moves nothing."""
     split_salt: str = "mediafm"
     """Written into the root once; a root keeps the salt it began with."""
     validation_share: Share = 0.15

@@ -55,6 +55,9 @@ def train_and_log(workspace: Workspace) -> LoggedCheckpoint:
     }
     if outcome.was_made and outcome.record is not None:
         workspace.ledger.add(replace(outcome.record, details={**outcome.record.details, **mlflow}))
+        workspace.ledger.flush()
+    if outcome.run_folder is not None:
+        outcome.run_folder.clear()
     return LoggedCheckpoint(
         sha256=checkpoint.sha256,
         was_made=outcome.was_made,

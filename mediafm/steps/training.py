@@ -10,7 +10,7 @@ from mediafm.data.manifest import ManifestTitle, TrainingManifest, build_manifes
 from mediafm.data.manifest_files import from_files as manifest_from_files
 from mediafm.data.manifest_files import to_files as manifest_to_files
 from mediafm.data.split import TooLittleDataError
-from mediafm.lineage.fingerprint import fingerprint
+from mediafm.lineage.fingerprint import fingerprint, short
 from mediafm.lineage.records import LedgerRecord
 from mediafm.steps import checkpoints
 from mediafm.steps.device import resolve_device
@@ -21,10 +21,11 @@ from mediafm.store.folders import CHECKPOINTS, MANIFESTS, folder_key, has_folder
 from mediafm.store.views import records
 from mediafm.train.checkpoint import Checkpoint
 from mediafm.train.checkpoint import to_files as checkpoint_to_files
-from mediafm.train.config import resolve
+from mediafm.train.config import TrainConfig, resolve
 from mediafm.train.curves import CurvePoint
 from mediafm.train.loop import train
 from mediafm.train.plots import curves_png
+from mediafm.train.run_state import RunFolder
 from mediafm.types import Json, TitleState
 
 MANIFEST = "manifest"
@@ -48,6 +49,7 @@ class CheckpointOutcome:
     """A checkpoint and what the ledger says of it, or why there is none.
 
     curves: empty if the checkpoint was there already.
+    run_folder: the states that a stopped run would go on from; to be cleared when the checkpoint is on record.
     """
 
     checkpoint: Checkpoint | None
@@ -55,6 +57,7 @@ class CheckpointOutcome:
     curves: tuple[CurvePoint, ...] = ()
     reason: str = ""
     was_made: bool = False
+    run_folder: RunFolder | None = None
 
 
 def plan_manifest(workspace: Workspace) -> ManifestOutcome:
@@ -158,6 +161,9 @@ def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcom
     corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.root_path / "cache")
     config = resolve(workspace.config.training, manifest, corpus)
     device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
+    run_folder = _run_folder(workspace, manifest, config, device)
+    if workspace.is_forced:
+        run_folder.clear()
     workspace.progress.begin("training", 0)
     try:
         result = train(
@@ -165,6 +171,7 @@ def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcom
             corpus,
             config,
             device=device,
+            folder=run_folder,
             on_metrics=lambda point: workspace.progress.advance(
                 f"step {point.step}: validation loss {point.validation_loss:.4f}"
             ),
@@ -175,6 +182,9 @@ def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcom
     folder, files = folder_key(CHECKPOINTS, checkpoint.sha256), checkpoint_to_files(checkpoint)
     files[CURVES_FILE] = _curve_picture(checkpoint, result.curves)
     put_folder(workspace.store, folder, files)
+    details: dict[str, Json] = {"space": workspace.space.space_id, "preset": config.preset}
+    if result.resumed_at_step is not None:
+        details |= {"resumed_at_step": result.resumed_at_step, "notes": list(result.notes)}
     producers: Mapping[str, Json] = {table: dict(value) for table, value in workspace.producers.items()}
     record = LedgerRecord(
         asset="mediafm_checkpoint",
@@ -190,9 +200,23 @@ def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcom
         seconds=result.seconds,
         checkpoint_sha256=checkpoint.sha256,
         is_forced=workspace.is_forced,
-        details={"producers": producers, "space": workspace.space.space_id, "preset": config.preset},
+        details={"producers": producers, **details},
     )
-    return CheckpointOutcome(checkpoint=checkpoint, record=record, curves=result.curves, was_made=True)
+    return CheckpointOutcome(
+        checkpoint=checkpoint, record=record, curves=result.curves, was_made=True, run_folder=run_folder
+    )
+
+
+def _run_folder(workspace: Workspace, manifest: TrainingManifest, config: TrainConfig, device: str) -> RunFolder:
+    """Where this very run's states rest: another manifest, configuration or kind of device is another run."""
+    settings = {name: value for name, value in config.as_json().items() if name != "save_every_steps"}
+    identity: dict[str, Json] = {
+        "manifest": manifest.sha256,
+        "config": settings,
+        "device": device.partition(":")[0],
+        "step_version": TRAINING_STEP_VERSION,
+    }
+    return RunFolder(workspace.config.root_path / "cache" / "training" / short(fingerprint(identity)))
 
 
 def curve_picture(workspace: Workspace, sha256: str) -> bytes:
@@ -206,7 +230,7 @@ def _curve_picture(checkpoint: Checkpoint, curves: Sequence[CurvePoint]) -> byte
 
 
 def _training_producer(workspace: Workspace) -> dict[str, Json]:
-    settings: dict[str, Json] = workspace.config.training.model_dump(mode="json")
+    settings: dict[str, Json] = workspace.config.training.model_dump(mode="json", exclude={"save_every_steps"})
     return {"training": settings, "step_version": TRAINING_STEP_VERSION}
 
 

@@ -38,6 +38,7 @@ class TrainConfig:
     metadata_drop_share: how often [GLOBAL] is told "no metadata" although there is some, so that it is learnt.
     warmup_steps: of the learning rates.
     evaluate_every_steps: how often the validation loss is taken.
+    save_every_steps: how often the state that a stopped run goes on from is written; it moves nothing.
     patience_evaluations: so many without a better one, and the decay begins.
     min_improvement: by how much a validation loss must fall to count as better.
     decay_share: length of the decay, as a share of the steps behind the state that it starts from.
@@ -59,6 +60,7 @@ class TrainConfig:
     metadata_drop_share: float = 0.3
     warmup_steps: int = 10
     evaluate_every_steps: int = 20
+    save_every_steps: int = 100
     patience_evaluations: int = 10
     min_improvement: float = 1e-4
     decay_share: float = 0.2
@@ -73,7 +75,8 @@ class TrainConfig:
             0 < self.mask_share < 1
             and 0 <= self.metadata_drop_share <= 1
             and 0 <= self.decay_share <= 1
-            and min(self.shots_per_step, self.shots_per_micro_step, self.evaluate_every_steps, self.max_steps) >= 1
+            and min(self.shots_per_step, self.shots_per_micro_step, self.max_steps) >= 1
+            and min(self.evaluate_every_steps, self.save_every_steps) >= 1
             and self.patience_evaluations >= 1
         )
         if not is_possible:
@@ -122,6 +125,7 @@ def resolve(settings: TrainingSettings, manifest: TrainingManifest, corpus: Corp
         evaluate_every_steps=_evaluate_every(manifest),
         max_seconds=settings.max_seconds,
         max_steps=settings.max_steps or MAX_STEPS,
+        save_every_steps=settings.save_every_steps,
     )
 
 

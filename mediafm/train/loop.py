@@ -3,13 +3,16 @@
 The stable phase lasts until the validation loss has not improved for `patience_evaluations`, or the bounds on steps or
 seconds are near. Then the run goes back to its best state, takes `decay_share` of that state's steps again while the
 learning rates fall to zero, and exports the better of the two by validation loss.
+
+A run with a `RunFolder` writes its state every `save_every_steps`; stopped at any step and begun again, it goes on from
+the last one and ends with the weights of never having stopped: bitwise on the same machine, build and thread count.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mediafm.data.corpus import Corpus
@@ -21,8 +24,9 @@ from mediafm.train.config import TrainConfig
 from mediafm.train.curves import CurvePoint
 from mediafm.train.evaluation import FUSED_VIEW
 from mediafm.train.report import finish
+from mediafm.train.run_state import RunFolder, RunState, finite_or_none
 from mediafm.train.skill import SkillMeter, corpus_means, fit_predictors
-from mediafm.train.threads import cpu_threads, threads_for
+from mediafm.train.threads import build_facts, cpu_threads, threads_for
 from mediafm.train.trainer import Trainer, TrainState
 from mediafm.types import Json
 
@@ -40,12 +44,16 @@ class TrainResult:
     curves: one point an evaluation.
     report: skill, layers, data, environment, as JSON; the same as `checkpoint.report`.
     seconds: wall clock of the whole run, evaluation included. Not in the report, so that equal work gives equal bytes.
+    resumed_at_step: steps that a run before this process had taken and this one went on from; None if it began anew.
+    notes: what is to be said of the resumption, one sentence each.
     """
 
     checkpoint: Checkpoint
     curves: tuple[CurvePoint, ...]
     report: dict[str, Json]
     seconds: float
+    resumed_at_step: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def train(
@@ -56,26 +64,30 @@ def train(
     device: str = "cpu",
     progress: Progress | None = None,
     on_metrics: OnMetrics | None = None,
+    folder: RunFolder | None = None,
 ) -> TrainResult:
-    """Trains one checkpoint.
+    """Trains one checkpoint, or goes on with one that was stopped.
 
     Args:
         manifest: what the run sees.
         corpus: its vectors.
         config: everything else; `train.config.resolve` makes it from the configuration.
         device: a torch device.
-        progress, on_metrics: told of every step, and of every evaluation.
+        progress, on_metrics: told of every step, and of every evaluation of this process.
+        folder: where the run's states rest; they must be those of this manifest, configuration and device.
 
     Raises:
         TrainingError: a number was not finite.
     """
     with cpu_threads(threads_for(config.model, device)):
-        run = _Run(manifest, corpus, config, device, progress, on_metrics)
+        run = _Run(manifest, corpus, config, device, progress, on_metrics, folder)
         run.stable_phase()
         run.decay_phase()
         run.trainer.restore(run.best_state)
         checkpoint = finish(run.trainer, manifest, run.predictors, run.facts())
-    return TrainResult(checkpoint, tuple(run.curves), dict(checkpoint.report), time.monotonic() - run.began)
+    return TrainResult(
+        checkpoint, tuple(run.curves), dict(checkpoint.report), run.elapsed(), run.resumed_at_step, tuple(run.notes)
+    )
 
 
 class _Run:
@@ -89,9 +101,11 @@ class _Run:
         device: str,
         progress: Progress | None,
         on_metrics: OnMetrics | None,
+        folder: RunFolder | None,
     ) -> None:
         self.config = config
         self.began = time.monotonic()
+        self._seconds_before = 0.0
         self.predictors = fit_predictors(manifest, corpus, "random")
         mean = corpus_means(manifest, corpus)[FUSED_VIEW]
         self.trainer = Trainer(manifest, corpus, config, mean, device)
@@ -105,35 +119,90 @@ class _Run:
         self.num_worse = 0
         self.num_steps = 0
         self.stop_reason = "patience"
+        self.is_stable_over = False
         self._progress, self._on_metrics = progress, on_metrics
         self._losses: list[float] = []
         self._norm = self._seconds = 0.0
         self._num_shots = 0
+        self.resumed_at_step: int | None = None
+        self.notes: list[str] = []
+        self._folder = folder
+        saved = folder.load() if folder is not None else None
+        if saved is not None:
+            self._go_on_from(saved)
+
+    def elapsed(self) -> float:
+        """Seconds that the run has taken, those of earlier processes included."""
+        return self._seconds_before + time.monotonic() - self.began
 
     def stable_phase(self) -> None:
         """Steps until patience or a bound ends it; leaves the best state in `best_state`."""
         last_step = max(1, int(self.config.max_steps / (1 + self.config.decay_share)))
-        while True:
+        while not self.is_stable_over:
             self._take_step()
             is_bound = self._bound_reached(last_step)
             if is_bound or self.trainer.step % self.config.evaluate_every_steps == 0:
                 self._evaluate("stable")
-            if is_bound or self.num_worse >= self.config.patience_evaluations:
-                return
+            self.is_stable_over = is_bound or self.num_worse >= self.config.patience_evaluations
+            self._save_if_due()
 
     def decay_phase(self) -> None:
         """Goes back to the best state and lets the learning rates fall to zero from there."""
-        num_steps = round(self.config.decay_share * self.best_state.step)
-        if num_steps < 1:
-            return
-        self.trainer.restore(self.best_state)
-        start = self.trainer.step
-        self.schedule = Schedule(warmup_steps=self.config.warmup_steps, decay_start=start, decay_steps=num_steps)
-        while self.trainer.step < start + num_steps:
+        if self.schedule.decay_start is None:
+            num_steps = round(self.config.decay_share * self.best_state.step)
+            if num_steps < 1:
+                return
+            self.trainer.restore(self.best_state)
+            self.schedule = replace(self.schedule, decay_start=self.trainer.step, decay_steps=num_steps)
+        last_step = (self.schedule.decay_start or 0) + self.schedule.decay_steps
+        while self.trainer.step < last_step:
             self._take_step()
-            is_last = self.trainer.step == start + num_steps
-            if is_last or self.trainer.step % self.config.evaluate_every_steps == 0:
+            if self.trainer.step == last_step or self.trainer.step % self.config.evaluate_every_steps == 0:
                 self._evaluate("decay")
+            self._save_if_due()
+
+    def state(self) -> RunState:
+        """Everything that the next step depends on, and all that the run will say of itself."""
+        memory: dict[str, Json] = {
+            "curves": [point.as_json() for point in self.curves],
+            "best_loss": finite_or_none(self.best_loss),
+            "num_worse": self.num_worse,
+            "num_steps": self.num_steps,
+            "stop_reason": self.stop_reason,
+            "is_stable_over": self.is_stable_over,
+            "decay_start": self.schedule.decay_start,
+            "decay_steps": self.schedule.decay_steps,
+            "losses": self._losses,
+            "gradient_norm": self._norm,
+            "num_shots": self._num_shots,
+            "step_seconds": self._seconds,
+            "elapsed_seconds": self.elapsed(),
+            "build": build_facts(),
+        }
+        return RunState(present=self.trainer.state(), best=self.best_state, memory=memory)
+
+    def _go_on_from(self, saved: RunState) -> None:
+        memory: Mapping[str, Any] = saved.memory
+        self.trainer.restore(saved.present)
+        self.best_state = saved.best
+        self.curves = [CurvePoint(**point) for point in memory["curves"]]
+        self.best_loss = float("inf") if memory["best_loss"] is None else memory["best_loss"]
+        self.num_worse, self.num_steps = memory["num_worse"], memory["num_steps"]
+        self.stop_reason, self.is_stable_over = memory["stop_reason"], memory["is_stable_over"]
+        self.schedule = replace(self.schedule, decay_start=memory["decay_start"], decay_steps=memory["decay_steps"])
+        self._losses, self._norm = list(memory["losses"]), memory["gradient_norm"]
+        self._num_shots, self._seconds = memory["num_shots"], memory["step_seconds"]
+        self._seconds_before = memory["elapsed_seconds"]
+        self.resumed_at_step = self.num_steps
+        if memory["build"] != build_facts():
+            self.notes.append(
+                f"gone on at step {self.num_steps} on another build ({build_facts()} instead of {memory['build']}): "
+                "the weights are as good, and not bit by bit those of a run that never stopped"
+            )
+
+    def _save_if_due(self) -> None:
+        if self._folder is not None and self.num_steps % self.config.save_every_steps == 0:
+            self._folder.save(self.state())
 
     def facts(self) -> dict[str, Any]:
         """How the run went, for the report."""
@@ -158,7 +227,7 @@ class _Run:
         if self.trainer.step >= last_step:
             self.stop_reason = "max_steps"
             return True
-        elapsed, bound = time.monotonic() - self.began, self.config.max_seconds
+        elapsed, bound = self.elapsed(), self.config.max_seconds
         if bound is not None and elapsed >= bound / (1 + self.config.decay_share):
             self.stop_reason = "max_seconds"
             return True
@@ -182,7 +251,7 @@ class _Run:
             adamw_lr=rates["adamw"],
             gradient_norm=self._norm,
             shots_per_second=self._num_shots / max(self._seconds, 1e-9),
-            seconds=time.monotonic() - self.began,
+            seconds=self.elapsed(),
         )
         self.curves.append(point)
         self._losses, self._num_shots, self._seconds = [], 0, 0.0

@@ -14,6 +14,7 @@ NUM_TITLES = 6
 SETTINGS = """
 [training]
 max_steps = 8
+save_every_steps = 3
 preset = "tiny"
 
 [probes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ MOMENTS = {
     "the first shots": "store/spans/*/*/*.parquet",
     "the first embedding": "store/video_embeddings/*/*/*.parquet",
     "training": "cache/corpora/[0-9a-f]*",
+    "a state of the training": "cache/training/*/*.safetensors",
 }
 """What appears in a root when a run comes to these moments, in their order."""
 MORE_MOMENTS = {
@@ -137,7 +139,7 @@ def assert_orphan_was_failed(command: Command, after: Finished) -> None:
             assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.FAILURE
 
 
-def test_a_run_killed_three_times_comes_to_what_an_undisturbed_one_does(
+def test_a_run_killed_at_each_moment_comes_to_what_an_undisturbed_one_does(
     catalog: Path, command: Command, finished: Finished, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
@@ -150,6 +152,9 @@ def test_a_run_killed_three_times_comes_to_what_an_undisturbed_one_does(
     assert len(after.summary["orphans"]) == 1
     assert_orphan_was_failed(command, after)
     assert_went_on(before, after, finished)
+    ((details,),) = select(root, "SELECT details FROM ledger WHERE table_name = 'checkpoints'")
+    assert json.loads(details)["resumed_at_step"] >= 3
+    assert not list(root.glob("cache/training/*/*"))
 
 
 @pytest.mark.slow
