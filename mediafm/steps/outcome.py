@@ -38,6 +38,11 @@ class TitleOutcome:
     num_tokens: int | None = None
     cost_usd: float = 0.0
 
+    @property
+    def sentence(self) -> str:
+        """The reason, with the title named once."""
+        return f"{self.title_id}: {self.reason.removeprefix(f'{self.title_id}: ')}"
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -70,6 +75,6 @@ class StepReport:
 
     def reasons(self, states: Sequence[TitleState], limit: int = 10) -> list[str]:
         """The first `limit` sentences of titles in `states`, and how many more there are."""
-        sentences = [f"{outcome.title_id}: {outcome.reason}" for outcome in self.outcomes if outcome.state in states]
+        sentences = [outcome.sentence for outcome in self.outcomes if outcome.state in states]
         more = len(sentences) - limit
         return sentences[:limit] + ([f"(and {more} more)"] if more > 0 else [])

@@ -202,3 +202,10 @@ def test_a_damaged_file_without_a_row_is_made_again(workspace: Workspace) -> Non
     assert workspace.store.has(identity)
     assert run(workspace, FakeStep(workspace), "a").outcomes[0].was_made
     assert workspace.store.read(identity).num_rows == 3
+
+
+def test_a_sentence_names_its_title_once(workspace: Workspace) -> None:
+    stored(workspace, "a", "b")
+    errors = fail_with(UnusableMediaError("odd", rule="no", where="a"), UnusableMediaError("odd", rule="no", where="x"))
+    report = run(workspace, FakeStep(workspace, errors), "a", "b")
+    assert report.reasons([TitleState.QUARANTINED]) == ["a: odd; no.", "b: x: odd; no."]
