@@ -281,6 +281,15 @@ def _beside(profile: Path, values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def complaints_of(error: ValidationError) -> str:
+    """What pydantic found, one clause a field: what was seen there, and why it will not do."""
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc'])) or 'settings'} "
+        + ("is missing" if item["type"] == "missing" else f"= {item['input']!r}: {item['msg']}")
+        for item in error.errors()
+    )
+
+
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text())
@@ -296,9 +305,7 @@ def _validated(model: type[SectionType], values: Mapping[str, Any], where: str) 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        complaints = "; ".join(
-            f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}" for item in error.errors()
-        )
+        complaints = complaints_of(error)
         raise ConfigError(
             complaints, rule="every field must be known and within its bounds", where=where, remedy="Mend the file."
         ) from error

@@ -63,7 +63,11 @@ class CatalogRun:
             NotFoundError: `only` names a title that no catalogue lists.
             ConfigError: the configuration cannot be used.
         """
+        from mediafm.steps.device import resolve_device
+
         started = time.monotonic()
+        if self.config.device != "auto":
+            resolve_device(self.config.device)  # a wrong one is told before anything is done
         listed = self.take_catalog(catalog, labels)
         _check_listed(self.title_ids, only or ())
         with open_instance(self.config) as instance:

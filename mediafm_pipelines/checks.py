@@ -4,6 +4,7 @@ Belongs here: questions to the ledger and the store, and their answers with coun
 Does not belong here: the questions' SQL (`mediafm.steps.checks`). They are not partitioned and never block.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -39,6 +40,11 @@ def asset_checks(graph: Graph) -> list[Any]:
     ]
 
 
+def _first(findings: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
+    """The first findings, where there are any."""
+    return {"first": dg.MetadataValue.md("\n".join(f"- {finding}" for finding in findings))} if findings else {}
+
+
 def _check(asset: str, name: str, description: str, question: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name=name, description=description)
     def check(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
@@ -49,11 +55,7 @@ def _check(asset: str, name: str, description: str, question: str) -> dg.AssetCh
         return dg.AssetCheckResult(
             passed=not answer.findings,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                "looked_at": answer.num_looked_at,
-                "found": answer.num_found,
-                "first": dg.MetadataValue.md("\n".join(f"- {finding}" for finding in answer.findings) or "nothing"),
-            },
+            metadata={"looked_at": answer.num_looked_at, "found": answer.num_found, **_first(answer.findings)},
         )
 
     return check

@@ -13,6 +13,8 @@ from mediafm.types import TitleState
 
 MAX_PICTURED_TITLES = 4
 """Metadata is copied into every partition's event: pictures go along only in runs of a few titles."""
+TITLES_FAILED = " titles failed: "
+"""Between the numbers and the titles' sentences in the description of a step's failure."""
 MAX_OBSERVED_TITLES = 32
 """In runs of more titles, pictures are named by their folder only: each observed one stands in Dagster's database."""
 
@@ -61,7 +63,7 @@ def title_result(
                 )
             )
     raise dg.Failure(
-        description=f"{len(failed)} of {len(report.outcomes)} titles failed: "
+        description=f"{len(failed)} of {len(report.outcomes)}{TITLES_FAILED}"
         + "; ".join(report.reasons([TitleState.FAILED])),
         metadata=everything,
         allow_retries=False,
@@ -89,7 +91,7 @@ def _counts(report: StepReport) -> Metadata:
     metadata.update({f"rows_{table}": count for table, count in rows.items()})
     metadata["titles_made"] = report.num_made
     if report.num_tokens is not None:
-        metadata |= {"tokens_bought": report.num_tokens, "cost_usd": round(report.cost_usd, 6)}
+        metadata |= {"run_tokens_bought": report.num_tokens, "run_cost_usd": round(report.cost_usd, 6)}
     if left_out:
         metadata["left_out"] = dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in left_out))
     return metadata

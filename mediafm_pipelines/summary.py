@@ -7,6 +7,7 @@ from typing import Any
 
 from mediafm.types import TitleState
 from mediafm_pipelines.catalog_run import CatalogRun
+from mediafm_pipelines.materialize import TITLES_FAILED
 
 
 def run_summary(run: CatalogRun) -> dict[str, Any]:
@@ -27,9 +28,6 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
         num_tokens, cost_usd = bought(work.store, [result.run_id for result in run.results])
     by_state = {str(state): [row["title_id"] for row in rows if row["state"] == state] for state in TitleState}
     listed = {"ok": by_state["ok"], "quarantined": by_state["quarantined"], "failed": by_state["failed"]}
-    if checkpoint is None:
-        listed["ok"] = listed["ok"] + by_state["waiting"]
-        by_state["waiting"] = []
     return {
         "titles": listed,
         "waiting": by_state["waiting"],
@@ -50,17 +48,24 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
     }
 
 
+def _without_sentences(fault: str) -> str:
+    """A step that failed for its titles' sake, without their sentences: each is said of its title."""
+    head, found, _ = fault.partition(TITLES_FAILED)
+    return head + TITLES_FAILED.rstrip(": ") if found else fault
+
+
 def summary_text(summary: dict[str, Any]) -> str:
     """The summary for people."""
     titles = summary["titles"]
     lines = []
-    for state in ("quarantined", "failed"):
-        for title_id in titles[state]:
+    left_out = {**titles, "waiting": summary["waiting"]}
+    for state in ("quarantined", "failed", "waiting"):
+        for title_id in left_out[state]:
             reason = summary["reasons"][title_id].removeprefix(f"{title_id}: ")
             lines.append(f"{state}: {title_id}: {reason}")
     lines += [f"note: {title_id}: {note}" for title_id, notes in summary["notes"].items() for note in notes]
     lines += [f"catalogue: {problem}" for problem in summary["problems"]]
-    lines += [f"fault: {fault}" for fault in summary["faults"]]
+    lines += [f"fault: {_without_sentences(fault)}" for fault in summary["faults"]]
     runs = len(summary["dagster_runs"])
     lines.append(
         f"{len(titles['ok'])} titles ok, {len(titles['quarantined'])} quarantined, {len(titles['failed'])} failed; "

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from mediafm.config import EncoderChoice, Section
-from mediafm.encoders.encoder import Encoder
+from mediafm.config import EncoderChoice, Section, complaints_of
+from mediafm.encoders.encoder import Encoder, EncoderSpec
 from mediafm.encoders.host import EncoderHost
-from mediafm.errors import ConfigError
+from mediafm.errors import ConfigError, MediaFMError
 from mediafm.types import Modality
 
 Factory: TypeAlias = Callable[[Modality, Mapping[str, Any], EncoderHost], Encoder[Any]]
@@ -55,7 +55,32 @@ def create_encoder(modality: Modality, choice: EncoderChoice, host: EncoderHost 
     found = REGISTRY.get(choice.name) or _from_entry_point(choice.name)
     if found is None or modality not in found.modalities:
         raise _unknown(modality, choice.name)
-    return found.factory(modality, choice.settings, host or EncoderHost())
+    try:
+        made = found.factory(modality, choice.settings, host or EncoderHost())
+    except MediaFMError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"its factory failed ({type(error).__name__}: {error})",
+            rule="a factory makes an encoder, or says by a ConfigError what is wrong with the settings",
+            where=f"encoder {choice.name}",
+            remedy="Mend the package that brings it.",
+        ) from error
+    return _as_promised(made, modality, choice.name)
+
+
+def _as_promised(made: Encoder[Any], modality: Modality, name: str) -> Encoder[Any]:
+    """What a factory made, if its spec is of this modality and name: equal specs share stored values."""
+    spec = getattr(made, "spec", None)
+    seen = (spec.modality, spec.name) if isinstance(spec, EncoderSpec) else None
+    if seen == (modality, name):
+        return made
+    raise ConfigError(
+        f"a spec of {seen[0]}, named {seen[1]!r}" if seen else f"a {type(made).__name__} without an EncoderSpec",
+        rule=f"an encoder's spec says what it was asked for: {modality}, {name!r}",
+        where=f"encoder {name}",
+        remedy="Mend `spec` in the package that brings it.",
+    )
 
 
 def encoder_names(modality: Modality) -> tuple[str, ...]:
@@ -66,7 +91,11 @@ def encoder_names(modality: Modality) -> tuple[str, ...]:
 
 
 def _brings(name: str, modality: Modality) -> bool:
-    found = _from_entry_point(name)
+    """Whether a package's encoder may be named for `modality`; one that cannot be loaded is listed all the same."""
+    try:
+        found = _from_entry_point(name)
+    except ConfigError:
+        return True
     return found is not None and modality in found.modalities
 
 
@@ -122,11 +151,8 @@ def read_settings(kind: type[SettingsType], values: Mapping[str, Any], name: str
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        complaints = "; ".join(
-            f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}" for item in error.errors()
-        )
         raise ConfigError(
-            complaints,
+            complaints_of(error),
             rule="every setting must be within its bounds",
             where=f"encoder {name}",
             remedy="Mend the profile.",

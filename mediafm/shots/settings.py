@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from mediafm.config import DetectorChoice, Section
+from mediafm.config import DetectorChoice, Section, complaints_of
 from mediafm.errors import ConfigError
 
 SettingsType = TypeVar("SettingsType", bound=Section)
@@ -33,10 +33,9 @@ def read_settings(model: type[SettingsType], choice: DetectorChoice) -> Settings
     try:
         return model.model_validate(dict(choice.settings))
     except ValidationError as error:
-        complaints = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'settings'} = {item['input']!r}: {item['msg']}"
-            for item in error.errors()
-        )
         raise ConfigError(
-            complaints, rule="every setting stays within its bounds", where=where, remedy="Mend the profile."
+            complaints_of(error),
+            rule="every setting stays within its bounds",
+            where=where,
+            remedy="Mend the profile.",
         ) from error

@@ -277,3 +277,12 @@ def test_audit_finds_weights_that_were_tampered_with(root: Path, finished: Finis
     file.write_bytes(file.read_bytes()[:-1] + b"\x00\x00")
     found = mediafm_json("audit", "--title", title_id, "--root", str(root), exit_code=3)
     assert sha256 in found["complaints"][0]
+
+
+def test_a_device_that_does_not_exist_is_told_before_anything_is_done(
+    catalog: Path, command: Command, tmp_path: Path
+) -> None:
+    found = command.call("run", str(catalog), *command.on(tmp_path / "root"), "--device", "tpu")
+    assert found.returncode == 2
+    assert "device 'tpu'; a device is auto, cpu, cuda or cuda:N" in found.stderr
+    assert not (tmp_path / "root").exists()

@@ -163,3 +163,41 @@ def test_a_modality_may_have_no_encoder() -> None:
     assert create_encoder(Modality.TEXT, EncoderChoice(name="none")).spec.width == 1
     with pytest.raises(ConfigError, match="the settings of none are none"):
         create_encoder(Modality.TEXT, EncoderChoice(name="none", settings={"width": 3}))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "seen"),
+    [
+        (
+            "WRONG_NAME",
+            r"a spec of audio, named 'other'; an encoder's spec says what it was asked for: audio, 'echo-audio'",
+        ),
+        ("WRONG_MODALITY", "a spec of video, named 'echo-audio'"),
+        ("NO_SPEC", "a object without an EncoderSpec"),
+        ("BROKEN", r"its factory failed \(KeyError: 'width'\)"),
+    ],
+)
+def test_what_a_package_makes_must_be_what_was_asked_for(
+    install: Callable[[str, str], None], attribute: str, seen: str
+) -> None:
+    def spec(name: str, modality: Modality) -> EchoAudio:
+        made = EchoAudio(3)
+        made.spec = EncoderSpec(name=name, modality=modality, width=3, step_version=1)
+        return made
+
+    made = {
+        "WRONG_NAME": lambda modality, settings, host: spec("other", Modality.AUDIO),
+        "WRONG_MODALITY": lambda modality, settings, host: spec("echo-audio", Modality.VIDEO),
+        "NO_SPEC": lambda modality, settings, host: object(),
+        "BROKEN": lambda modality, settings, host: {}["width"],
+    }
+    setattr(sys.modules["echo_encoders"], attribute, Registration.of(Modality.AUDIO, made[attribute]))
+    install("echopack", f"echo_encoders:{attribute}")
+    with pytest.raises(ConfigError, match=seen):
+        create_encoder(Modality.AUDIO, CHOSEN)
+
+
+def test_a_broken_package_hides_no_mistyped_name(install: Callable[[str, str], None]) -> None:
+    install("echopack", "no_such_module:ECHO")
+    with pytest.raises(ConfigError, match=r"no encoder is named 'lite-audi'.*Did you mean 'lite-audio'"):
+        create_encoder(Modality.AUDIO, EncoderChoice(name="lite-audi"))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mediafm.config import EncoderChoice
 from mediafm.encoders.encoder import Encoded, Encoder, EncoderSpec, Usage
-from mediafm.encoders.given import Imported, ImportedSettings
 from mediafm.encoders.registry import REGISTRY, Registration
 from mediafm.errors import EncoderError, TransientError, UnusableMediaError
 from mediafm.steps import embedding_stream, encoders
@@ -119,6 +119,12 @@ def run(workspace: Workspace, titles: Sequence[PresentTitle]) -> StepReport:
 def vectors(workspace: Workspace, title: PresentTitle) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     table = workspace.store.read(title.chain.identity(TABLE))
     return arrow_to_vectors(table.column("vector"))
+
+
+def brings_text(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile says that text vectors are imported."""
+    imported = EncoderChoice(name="imported", settings={"feature_set": "x", "width": 4})
+    monkeypatch.setattr(workspace, "profile", workspace.profile.model_copy(update={"text": imported}))
 
 
 def test_one_batch_holds_texts_of_many_titles(workspace: Workspace, titles: list[PresentTitle]) -> None:
@@ -262,10 +268,7 @@ def test_only_so_many_encoders_stay_loaded(workspace: Workspace, monkeypatch: py
 def test_a_modality_whose_vectors_are_imported_is_waited_for(
     workspace: Workspace, titles: list[PresentTitle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    brought = Imported(Modality.TEXT, ImportedSettings(feature_set="x", width=4))
-    registration = Registration.of(Modality.TEXT, lambda modality, settings, host: brought)
-    monkeypatch.setitem(REGISTRY, "fake-text", registration)  # type: ignore[arg-type]
-    free_encoders()
+    brings_text(workspace, monkeypatch)
     report = run(workspace, titles[:1])
     assert report.outcomes[0].state is TitleState.WAITING
     assert "mediafm import-embeddings FILE --modality text" in report.outcomes[0].reason
@@ -280,10 +283,7 @@ def test_no_thread_is_left_behind_when_the_encoder_fails(workspace: Workspace, t
 def test_metadata_is_absent_where_text_is_imported(
     workspace: Workspace, titles: list[PresentTitle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    brought = Imported(Modality.TEXT, ImportedSettings(feature_set="x", width=4))
-    registration = Registration.of(Modality.TEXT, lambda modality, settings, host: brought)
-    monkeypatch.setitem(REGISTRY, "fake-text", registration)  # type: ignore[arg-type]
-    free_encoders()
+    brings_text(workspace, monkeypatch)
     report = run_step(workspace, MetadataEmbeddingsStep(workspace), titles[:1], AT_ONCE)
     assert report.counts() == {"ok": 1}
     table = workspace.store.read(titles[0].chain.identity("metadata_embeddings"))
