@@ -7,20 +7,29 @@ from typing import Any
 
 import dagster as dg
 
+from mediafm.types import Modality
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.materialize import title_result
 from mediafm_pipelines.resources import WorkspaceResource
 
 UNIMODAL = {
-    "video_embeddings": ("shots", "The kept frames of each shot by the profile's frozen video encoder.", {"torch"}),
-    "audio_embeddings": ("shots", "Each shot's own sound by the profile's frozen audio encoder.", {"torch", "ffmpeg"}),
-    "text_embeddings": ("shots", "Each shot's timed text by the profile's frozen text encoder.", {"torch"}),
+    "video_embeddings": (
+        Modality.VIDEO,
+        "shots",
+        "The kept frames of each shot by the profile's frozen video encoder.",
+    ),
+    "audio_embeddings": (Modality.AUDIO, "shots", "Each shot's own sound by the profile's frozen audio encoder."),
+    "text_embeddings": (Modality.TEXT, "shots", "Each shot's timed text by the profile's frozen text encoder."),
     "metadata_embeddings": (
+        Modality.TEXT,
         "raw_titles",
         "Each title's metadata by the profile's text encoder: what [GLOBAL] reads.",
-        {"torch"},
     ),
 }
+KINDS = {"openai-": "openai", "hf-": "huggingface", "lite-": "numpy", "imported": "file", "none": "file"}
+"""What the UI shows on an embedding asset, by the beginning of its encoder's name; others show `python`."""
+WITHOUT_GPU = ("openai-", "lite-", "fake-", "imported", "none")
+"""Encoders that no GPU would make faster; those of other packages may want one."""
 
 
 def embedding_assets(graph: Graph) -> list[dg.AssetsDefinition]:
@@ -28,9 +37,12 @@ def embedding_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     return [*unimodal, _fused_asset(graph), _contextual_asset(graph)]
 
 
-def _unimodal_asset(graph: Graph, name: str, parent: str, about: str, kinds: set[str]) -> dg.AssetsDefinition:
+def _unimodal_asset(graph: Graph, name: str, modality: Modality, parent: str, about: str) -> dg.AssetsDefinition:
+    encoder = graph.profile.encoder(modality).name
+    kind = next((kind for beginning, kind in KINDS.items() if encoder.startswith(beginning)), "python")
+
     @dg.asset(
-        **graph.title_asset("embeddings", kinds={*kinds, "parquet"}, needs_gpu=True),
+        **graph.title_asset("embeddings", kinds={kind, "parquet"}, needs_gpu=not encoder.startswith(WITHOUT_GPU)),
         name=name,
         deps=[parent],
         code_version=graph.code_version(name),

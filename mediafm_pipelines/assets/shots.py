@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mediafm.shots.registry import NETWORKS
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.materialize import (
     MAX_OBSERVED_TITLES,
@@ -20,7 +21,7 @@ from mediafm_pipelines.resources import WorkspaceResource
 
 def shots_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     @dg.asset(
-        **graph.title_asset("shots", kinds={"ffmpeg", "parquet"}),
+        **graph.title_asset("shots", kinds={"ffmpeg", "parquet"}, needs_gpu=graph.profile.detector.name in NETWORKS),
         deps=["raw_titles", *(["transcripts"] if graph.profile.transcriber else [])],
         code_version=graph.code_version("shots"),
         description="Each title cut into shots in one decode: `spans`, `frames` (JPEG), `cues` (timed text by shot), "

@@ -79,30 +79,28 @@ def test_a_profile_with_a_transcriber_has_transcripts_before_the_shots(tmp_path:
     assert dg.AssetKey("transcripts") in ingest
 
 
-def test_encoders_and_training_ask_for_a_gpu() -> None:
-    asking = {
+ON_NETWORKS = {"shots", "video_embeddings", "audio_embeddings", "mediafm_checkpoint", "contextual_embeddings"}
+
+
+def asking_for_a_gpu(built: dg.Definitions) -> set[str]:
+    return {
         definition.key.to_user_string()
-        for definition in defs.resolve_asset_graph().assets_defs
+        for definition in built.resolve_asset_graph().assets_defs
         if "dagster-k8s/config" in definition.op.tags
     }
-    assert asking == {
-        "video_embeddings",
-        "audio_embeddings",
-        "text_embeddings",
-        "metadata_embeddings",
-        "mediafm_checkpoint",
-        "contextual_embeddings",
-    }
 
 
-def test_a_profile_with_a_pool_puts_them_into_it(tmp_path: Path) -> None:
-    shipped = (ROOT / "mediafm" / "profiles" / "lite.toml").read_text()
-    profile = tmp_path / "gpu.toml"
-    profile.write_text(shipped.replace('name = "lite"\n', 'name = "gpu"\npool = "gpu"\n', 1))
-    graph = build_defs(Config(profile=str(profile))).resolve_asset_graph()
-    assert graph.get(dg.AssetKey("video_embeddings")).pools == {"gpu"}
-    assert graph.get(dg.AssetKey("shots")).pools == set()
-    assert defs.resolve_asset_graph().get(dg.AssetKey("video_embeddings")).pools == set()
+def test_whatever_runs_a_network_asks_for_a_gpu() -> None:
+    """Bought text needs none; signal descriptors need none."""
+    assert asking_for_a_gpu(defs) == {"mediafm_checkpoint", "contextual_embeddings"}
+    assert asking_for_a_gpu(build_defs(Config(profile="full"))) == ON_NETWORKS
+
+
+def test_a_profile_with_a_pool_puts_them_into_it() -> None:
+    graph = build_defs(Config(profile="full")).resolve_asset_graph()
+    pooled = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).pools == {"gpu"}}
+    assert pooled == ON_NETWORKS
+    assert defs.resolve_asset_graph().get(dg.AssetKey("contextual_embeddings")).pools == set()
 
 
 def test_titles_are_cut_into_runs_by_the_configuration() -> None:
