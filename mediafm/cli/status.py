@@ -15,7 +15,7 @@ from mediafm.config import Config
 @configured
 @json_option
 def status(config: Config, as_json: bool) -> None:
-    """Each title: its state and why, shots, duration, and the share of shots with sound and text."""
+    """Each title, as the last run was configured: its state and why, shots, duration, shares of shots by modality."""
     from mediafm.steps.summary import root_status
 
     found = root_status(config)

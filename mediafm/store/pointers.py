@@ -68,6 +68,8 @@ class Pointers:
     def move(self, name: str, expected_generation: int, value: Mapping[str, Json], reason: str) -> Pointer:
         """Set the pointer, if it still stands at `expected_generation` (0: never set).
 
+        Who finds that somebody else has just made the very same move gets that one: both meant the same.
+
         Raises:
             ConflictError: it stands elsewhere: somebody else moved it.
         """
@@ -82,6 +84,9 @@ class Pointers:
         if found != expected_generation or not self._files.put_exclusive(
             self._key(name, pointer.generation), _as_bytes(pointer)
         ):
+            present = self.read(name)
+            if present is not None and present.generation == pointer.generation and _same(present.value, value):
+                return present
             raise ConflictError(
                 f"the pointer stands at generation {(self._generations(name) or [0])[-1]}",
                 rule=f"this move was decided at generation {expected_generation}",
@@ -98,7 +103,7 @@ class Pointers:
         """
         for attempt in range(_MAX_ATTEMPTS):
             present = self.read(name)
-            if present is not None and canonical_json(dict(present.value)) == canonical_json(dict(value)):
+            if present is not None and _same(present.value, value):
                 return present
             try:
                 return self.move(name, present.generation if present else 0, value, reason)
@@ -130,6 +135,10 @@ class Pointers:
     @staticmethod
     def _key(name: str, generation: int) -> str:
         return f"{POINTER_FOLDER}/{name}/{generation:08d}.json"
+
+
+def _same(first: Mapping[str, Json], second: Mapping[str, Json]) -> bool:
+    return canonical_json(dict(first)) == canonical_json(dict(second))
 
 
 def _as_bytes(pointer: Pointer) -> bytes:

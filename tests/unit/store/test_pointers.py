@@ -90,3 +90,14 @@ def test_no_move_is_lost_between_processes(pointers: Pointers, store: Store) -> 
     last = pointers.read("count")
     assert last is not None
     assert (last.generation, last.value["n"]) == (60, 60)
+
+
+def test_two_who_make_the_same_move_both_made_it(pointers: Pointers) -> None:
+    first = pointers.move("serving", 0, {"checkpoint_sha256": "a"}, "the first run")
+    second = pointers.move("serving", 0, {"checkpoint_sha256": "a"}, "the second run")
+    assert second == first
+    with pytest.raises(ConflictError, match="decided at generation 0"):
+        pointers.move("serving", 0, {"checkpoint_sha256": "b"}, "another mind")
+    pointers.move("serving", 1, {"checkpoint_sha256": "b"}, "on")
+    with pytest.raises(ConflictError, match="stands at generation 2"):
+        pointers.move("serving", 0, {"checkpoint_sha256": "a"}, "too late")
