@@ -40,7 +40,8 @@ class LogProgress:
 class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Where assets work: the root's store and ledger, the profile's encoders, the device.
 
-    One workspace lives for one step; encoders and the decoding child are freed when it closes.
+    One workspace lives for one step, and the decoding child ends with it; encoders stay loaded for the next step of the
+    process (`mediafm.steps.encoders`).
     """
 
     config_json: str = Field(description="The whole configuration (mediafm.toml and flags) as JSON.")

@@ -40,7 +40,7 @@ def integrated_lufs(path: str, stream_index: int, limits: MediaLimits) -> float:
                 except av.error.EOFError:
                     break
                 except av.error.FFmpegError:
-                    continue
+                    continue  # It has no sound to be measured; the pass over the shots counts and reports it.
                 for frame in frames:
                     meter.hear(frame)
         except av.error.FFmpegError:

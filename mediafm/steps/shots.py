@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,16 +10,16 @@ import pyarrow as pa
 
 from mediafm.errors import UnusableMediaError
 from mediafm.extract.carriers import CutShot
-from mediafm.extract.reader import MediaReader
 from mediafm.lineage.fingerprint import Identity
 from mediafm.media.timed_text import TimedText, assign_cues
 from mediafm.shots.registry import placed
 from mediafm.steps.device import resolve_device
+from mediafm.steps.media_step import MediaStep
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.rows import spans_of
 from mediafm.steps.spoken_cues import spoken_cues
 from mediafm.steps.step import Made, TitleStep
-from mediafm.steps.transcripts import WAITS_FOR_MEDIA, TranscriptsStep, read_timed_text, words_of
+from mediafm.steps.transcripts import TranscriptsStep, read_timed_text, words_of
 from mediafm.steps.unreplaced import unreplaced
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
@@ -30,23 +29,11 @@ FRAME_ROWS_AT_ONCE = 256
 """Kept frames are written in row groups of this size: a long film never stands in memory whole."""
 
 
-class ShotsStep(TitleStep):
+class ShotsStep(MediaStep):
     """Cuts titles in one decode each; a title whose timed text alone changed is not decoded again."""
 
     asset = "shots"
     tables = ("spans", "frames", "cues")
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-
-    @contextmanager
-    def loaded(self) -> Iterator[None]:
-        with MediaReader(self._workspace.config.limits) as self._reader:
-            yield
-
-    def waits_for(self, title: PresentTitle) -> str:
-        """A title that came with its vectors has no picture to be cut."""
-        return WAITS_FOR_MEDIA if title.is_imported else ""
 
     def make(self, title: PresentTitle, missing: Sequence[Identity]) -> list[Made]:
         wanted = {identity.table: identity for identity in missing}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
@@ -24,6 +23,7 @@ from mediafm.media.audio import is_silent
 from mediafm.media.info import AudioStream
 from mediafm.media.timed_text_cue import TimedText
 from mediafm.steps.encoders import borrow_transcriber
+from mediafm.steps.media_step import MediaStep
 from mediafm.steps.prefetch import Prefetched
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.step import Guard, Made, StreamResult, StreamStep, Work, let_pass
@@ -43,7 +43,6 @@ concluded, and another begins (as `mediafm.steps.embedding_stream.MAX_READY`).""
 
 HAS_TEXT = "it has timed text of its own"
 HAS_NO_SOUND = "it has no sound"
-WAITS_FOR_MEDIA = "it came without media: `mediafm import-embeddings` its file again under this profile"
 
 
 @dataclass(slots=True)
@@ -80,23 +79,11 @@ class _Over:
 _Event: TypeAlias = "tuple[_OpenTitle, Samples] | _Over"
 
 
-class TranscriptsStep(StreamStep):
+class TranscriptsStep(MediaStep, StreamStep):
     """Words with times and confidences, by the profile's transcriber."""
 
     asset = "transcripts"
     tables = ("words",)
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-
-    @contextmanager
-    def loaded(self) -> Iterator[None]:
-        with MediaReader(self._workspace.config.limits) as self._reader:
-            yield
-
-    def waits_for(self, title: PresentTitle) -> str:
-        """A title that came with its vectors has no sound to be heard."""
-        return WAITS_FOR_MEDIA if title.is_imported else ""
 
     @property
     def transcriber(self) -> Transcriber:
