@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -60,3 +63,9 @@ def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def least_cosine_row(name: str, exact: NDArray[np.float32], rounded: NDArray[np.float32], goal: float) -> Row:
+    """How far rounding turns vectors [N, width], at worst."""
+    cosines = (exact * rounded).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rounded, axis=1)
+    return Row(name=name, value=float(cosines.min()), unit="lowest cosine", goal=goal, better="higher")
