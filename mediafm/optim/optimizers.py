@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mediafm.optim.groups import DEFAULT_RULES, GroupRule, assign
+from mediafm.optim.shared_muon import Exchange, SharedMuon
 from mediafm.types import Json
 
 
@@ -43,15 +44,20 @@ class OptimConfig:
 class Optimizers:
     """The optimizers of one model; their learning rates follow one scale."""
 
-    def __init__(self, module: nn.Module, config: OptimConfig, rules: Sequence[GroupRule] = DEFAULT_RULES) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        config: OptimConfig,
+        rules: Sequence[GroupRule] = DEFAULT_RULES,
+        exchange: Exchange | None = None,
+    ) -> None:
+        """`exchange`: the ranks that Muon's matrices are shared out among; None or one of them for this process."""
         self._config = config
         self._parameters = list(module.parameters())
         muon, adamw = _groups(module, config, rules)
         self._members: list[torch.optim.Optimizer] = []
         if muon:
-            self._members.append(
-                torch.optim.Muon(muon, lr=config.muon_lr, momentum=config.muon_momentum, adjust_lr_fn="match_rms_adamw")
-            )
+            self._members.append(_muon(muon, config, exchange))
         if adamw:
             self._members.append(torch.optim.AdamW(adamw, lr=config.adamw_lr, betas=config.adamw_betas))
         self._top_rates = [[group["lr"] for group in member.param_groups] for member in self._members]
@@ -86,6 +92,13 @@ class Optimizers:
     def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
         for member, state in zip(self._members, states, strict=True):
             member.load_state_dict(state)
+
+
+def _muon(groups: list[dict[str, Any]], config: OptimConfig, exchange: Exchange | None) -> torch.optim.Muon:
+    lr, momentum, adjust_lr_fn = config.muon_lr, config.muon_momentum, "match_rms_adamw"
+    if exchange is None or exchange.count == 1:
+        return torch.optim.Muon(groups, lr=lr, momentum=momentum, adjust_lr_fn=adjust_lr_fn)
+    return SharedMuon(groups, exchange=exchange, lr=lr, momentum=momentum, adjust_lr_fn=adjust_lr_fn)
 
 
 def _groups(
