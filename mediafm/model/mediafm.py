@@ -13,21 +13,29 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mediafm.errors import MediaFMError
+from mediafm.model.attention import choose_backend, has_varlen_kernel
 from mediafm.model.batch import NUM_MODALITIES, PackedShots
 from mediafm.model.blocks import Block, Linear
 from mediafm.model.config import ModelConfig
-from mediafm.model.layout import Layout, layout_of, rotary_table
+from mediafm.model.layout import Backend, Layout, layout_of, rotary_table
 
 TOKEN_INIT_STD = 0.02
 _RESIDUAL_OUTPUT = re.compile(r"^blocks\.\d+\.(attention|feedforward)\.output\.weight$")
 
 
 class MediaFM(nn.Module):
-    """The model. Its weights are undefined until `initialise` or `load_state_dict`; construction draws nothing."""
+    """The model. Its weights are undefined until `initialise` or `load_state_dict`; construction draws nothing.
+
+    `attention` names the backend; None, as it begins, leaves the choice to `choose_backend`, batch by batch.
+    """
+
+    attention: Backend | None = None
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -49,8 +57,11 @@ class MediaFM(nn.Module):
     def initialise(self, generator: torch.Generator, head_bias_E: Tensor | None = None) -> None:
         """Fills every parameter from `generator`; `head_bias_E` is where predictions begin (zeros if None)."""
         for name, parameter in self.named_parameters():
-            if name.endswith(("norm.weight", "query_scale")):
+            if name.endswith("norm.weight"):
                 parameter.fill_(1.0)
+            elif name.endswith("query_scale"):
+                # Where random queries and keys of unit entries stand: from 1 on, attention stays even for long.
+                parameter.fill_(math.sqrt(self.config.head_dim))
             elif name.endswith("bias"):
                 parameter.zero_()
             elif parameter.ndim == 2 and name.endswith(".weight"):
@@ -65,33 +76,77 @@ class MediaFM(nn.Module):
 
     def layers(self, batch: PackedShots) -> list[Tensor]:
         """The tokens after 0, 1, ... L blocks, each [T, D]; the first are the inputs of the first block."""
-        layout = layout_of(batch.num_shots, batch.fused_NE.device)
-        return self._layers(batch, layout)
+        return self._layers(batch, self.layout(batch))
 
     def shot_layers(self, batch: PackedShots) -> list[Tensor]:
         """The shots' tokens after 0, 1, ... L blocks, each [N, D]."""
-        layout = layout_of(batch.num_shots, batch.fused_NE.device)
+        layout = self.layout(batch)
         return [x_TD.index_select(0, layout.shot_N) for x_TD in self._layers(batch, layout)]
+
+    def shot_tokens(self, batch: PackedShots) -> Tensor:
+        """The shots' tokens after all blocks, [N, D]: the last of `shot_layers`; without gradients no other is kept."""
+        layout = self.layout(batch)
+        return self._last(batch, layout).index_select(0, layout.shot_N)
+
+    def decode(self, x_ND: Tensor) -> Tensor:
+        """Tokens after all blocks [..., D] -> predicted fused vectors [..., E], not normalised."""
+        return self.head(self.final_norm(x_ND))  # type: ignore[no-any-return]
 
     def forward(self, batch: PackedShots) -> Tensor:
         """Predicted fused vectors of the masked shots, in their order, [number of masked shots, E], not normalised."""
-        layout = layout_of(batch.num_shots, batch.fused_NE.device)
+        layout = self.layout(batch)
         masked_at = layout.shot_N[batch.is_masked_N]
-        x_TD = self._layers(batch, layout)[-1]
-        return self.head(self.final_norm(x_TD.index_select(0, masked_at)))  # type: ignore[no-any-return]
+        return self.decode(self._last(batch, layout).index_select(0, masked_at))
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def layout(self, batch: PackedShots) -> Layout:
+        """Where the batch's tokens stand, and the attention backend (`Layout.backend`) that serves them.
+
+        Raises:
+            MediaFMError: a sequence is longer than the table of learned positions.
+        """
+        if self.positions is not None and max(batch.num_shots) > self.config.max_shots:
+            raise MediaFMError(
+                f"a sequence of {max(batch.num_shots)} shots",
+                rule=f"learned positions reach {self.config.max_shots} shots",
+                where="packed shots",
+                remedy="Read the title in windows, as `mediafm.model.export` does.",
+            )
+        device = batch.fused_NE.device
+        return layout_of(batch.num_shots, device, self.attention or self._chosen_backend(device))
+
+    def compile_blocks(self, **options: Any) -> None:
+        """`torch.compile` of each block, in place, for any number of tokens; names of weights stay as they are.
+
+        Block by block, since all are alike and one compilation serves them; what differs from batch to batch in kind
+        (the layout, and on a CPU the buckets) stays outside. `options` go to `torch.compile`.
+        """
+        for block in self.blocks:
+            block.compile(dynamic=True, **options)
+
+    def _chosen_backend(self, device: torch.device) -> Backend:
+        is_autocast = torch.is_autocast_enabled(device.type)
+        dtype = torch.get_autocast_dtype(device.type) if is_autocast else self.mask_token.dtype
+        return choose_backend(device.type, dtype, self.config.head_dim, has_varlen=has_varlen_kernel(device))
 
     def _layers(self, batch: PackedShots, layout: Layout) -> list[Tensor]:
-        x_TD = self._embed(batch, layout)
-        rotary = None
-        if self.config.positions == "rotary":
-            is_special_T = torch.ones(layout.num_tokens, dtype=torch.bool, device=x_TD.device)
-            is_special_T[layout.shot_N] = False
-            rotary = rotary_table(layout.position_T, self.config.head_dim, self.config.rotary_base, is_special_T)
+        x_TD, rotary = self._embed(batch, layout), self._rotary(layout)
         found = [x_TD]
         for block in self.blocks:
             x_TD = block(x_TD, layout, rotary)
             found.append(x_TD)
         return found
+
+    def _last(self, batch: PackedShots, layout: Layout) -> Tensor:
+        x_TD, rotary = self._embed(batch, layout), self._rotary(layout)
+        for block in self.blocks:
+            x_TD = block(x_TD, layout, rotary)
+        return x_TD
+
+    def _rotary(self, layout: Layout) -> tuple[Tensor, Tensor] | None:
+        if self.config.positions != "rotary":
+            return None
+        return rotary_table(layout.position_T, self.config.head_dim, self.config.rotary_base)
 
     def _embed(self, batch: PackedShots, layout: Layout) -> Tensor:
         """The tokens that the first block reads, [T, D]."""
@@ -105,9 +160,9 @@ class MediaFM(nn.Module):
             shots_ND = shots_ND + self.positions[layout.position_T[layout.shot_N]]
         metadata_BD = self.project_metadata(batch.metadata_BM.to(dtype) * math.sqrt(self.config.metadata_dim)).to(dtype)
         metadata_BD = torch.where(batch.has_metadata_B[:, None], metadata_BD, self.no_metadata)
-        x_TD = shots_ND.new_zeros(layout.num_tokens, self.config.hidden_dim)
+        x_TD = shots_ND.new_zeros(len(layout.position_T), self.config.hidden_dim)
         x_TD = x_TD.index_copy(0, layout.shot_N, shots_ND)
-        x_TD = x_TD.index_copy(0, layout.cls_B, self.cls_token.expand(len(batch.num_shots), -1))
+        x_TD = x_TD.index_copy(0, layout.cls_B, self.cls_token.expand(len(layout.cls_B), -1))
         return x_TD.index_copy(0, layout.global_B, self.global_token + metadata_BD)
 
 

@@ -63,7 +63,7 @@ def test_attention_begins_to_fall_with_distance_at_each_heads_pace():
     model = begun(rows(300, 48, rank=8))
     attention = model.blocks[0].attention
     positions = torch.arange(100)
-    table = rotary_table(positions, attention.head_dim, 1000.0, torch.zeros(100, dtype=torch.bool))
+    table = rotary_table(positions, attention.head_dim, 1000.0)
     query, key = (
         rotate(item.bias.detach().view(1, attention.num_heads, -1).expand(100, -1, -1), table)
         for item in (attention.query, attention.key)
