@@ -18,6 +18,8 @@ VectorFunction: TypeAlias = Callable[[SceneTitle], Vectors]
 
 REACHES = (1, 2, 4)
 """Shots on each side that a smoothed row averages."""
+NUM_NEAREST = 5
+"""Shots of the title that `nearest` averages."""
 
 
 def unit_rows(vectors_NW: Vectors) -> Vectors:
@@ -51,6 +53,20 @@ def smoothed(reach: int) -> VectorFunction:
     return vectors
 
 
+def nearest(title: SceneTitle) -> Vectors:
+    """Fused, joined with the mean of the shots of the title that are nearest by cosine, itself left out.
+
+    Attention without training: what looking for like shots is worth before anything is learnt.
+    """
+    own = fused(title)
+    similarity = unit_rows(own) @ unit_rows(own).T
+    np.fill_diagonal(similarity, -np.inf)
+    chosen = np.argsort(-similarity, axis=1, kind="stable")[:, : min(NUM_NEAREST, len(own) - 1)]
+    chooses_NN = np.zeros(similarity.shape, np.bool_)
+    np.put_along_axis(chooses_NN, chosen, True, axis=1)
+    return joined(own, _mean_of(chooses_NN, own))
+
+
 def oracle(title: SceneTitle) -> Vectors:
     """Fused, joined with the mean over the shots of the same true scene and over those of the same true character.
 
@@ -69,6 +85,7 @@ def baselines() -> dict[str, VectorFunction]:
         "fused": fused,
         "fused - title mean": minus_title_mean,
         **{f"fused ++ mean of +-{reach}": smoothed(reach) for reach in REACHES},
+        f"fused ++ mean of {NUM_NEAREST} nearest": nearest,
         "oracle": oracle,
     }
 

@@ -1,11 +1,12 @@
 """Judges vectors on a labelled catalogue: linear probes per label, same-scene neighbours, chance and intervals.
 
-`python -m benchmarks.context_judge --titles 300 [--json]` prints the rows that need no model. A model's row comes from
-`Judge.row(name, function)`, where the function gives a `SceneTitle`'s vectors, float32 [N, W].
+`python -m benchmarks.context_judge --titles 300 [--fresh 400 200] [--json]` prints the rows that need no model. A
+model's row comes from `Judge.row(name, function)`, where the function gives a `SceneTitle`'s vectors, float32 [N, W].
 
 Titles of the manifest's train and validation splits fit the probes, those of its test split judge. Where the test split
 has too few, titles are judged in folds by group: titles that the judged model trained on are then among them. `fresh`
-judges on titles beyond the catalogue instead, of which the same world has any number.
+fits and judges on titles beyond the catalogue instead, the same ones whatever its size: 30 titles hold too few scenes to
+fit a probe on, whatever the vectors are worth.
 
 Score: macro average precision over the classes of one-vs-rest ridge probes (see `context_ridge`). Intervals: bootstrap
 over the groups of judged titles, by `mediafm.probes.intervals`, the same draws for every row.
@@ -31,6 +32,7 @@ from mediafm.data.manifest import ManifestTitle, TrainingManifest, build_manifes
 from mediafm.data.scenes import LABELS, SceneCatalog, SceneTitle
 from mediafm.data.scenes_settings import SceneSettings
 from mediafm.data.split import Split
+from mediafm.errors import MediaFMError
 from mediafm.probes.folds import group_folds
 from mediafm.probes.intervals import draw_weights, interval
 from mediafm.probes.ranking import average_precision, drawn_average_precision, nan_mean
@@ -38,6 +40,8 @@ from mediafm.probes.vectors import Flags, Floats, Indexes
 
 CONTEXT_TASKS = ("scene_type", "character_role")
 """Tasks whose answer lies in the context; what a smoothed row is chosen by."""
+FIRST_FRESH = 1_000_000
+"""Number of the first fresh title, or the first after it that begins a series."""
 _TIE = 1e-6
 """Cosines that differ by less, in float32, do not differ."""
 
@@ -89,9 +93,9 @@ def divide(manifest: TrainingManifest, settings: JudgeSettings) -> Division:
 
 
 def fresh(catalog: SceneCatalog, num_fit: int, num_tested: int) -> Division:
-    """Titles beyond the catalogue, whole series: no model that trained on the catalogue has seen them."""
+    """Titles of the catalogue's world that no catalogue holds, so no model has seen them; series are not divided."""
     per_series = catalog.settings.titles_per_series
-    begin = -(-catalog.settings.num_titles // per_series) * per_series
+    begin = -(-FIRST_FRESH // per_series) * per_series
     middle = begin + -(-num_fit // per_series) * per_series
     fit = tuple(catalog.manifest_title(number) for number in range(begin, middle))
     tested = tuple(catalog.manifest_title(number) for number in range(middle, middle + num_tested))
@@ -142,7 +146,7 @@ class Judge:
         """The scores of what `function` makes of titles.
 
         Raises:
-            ValueError: it gives another number of rows than a title has shots, or a number that is not finite.
+            MediaFMError: it gives another number of rows than a title has shots, or a number that is not finite.
         """
         began = time.perf_counter()
         vectors = {title_id: _checked(title_id, function(each), each) for title_id, each in self.titles.items()}
@@ -291,20 +295,24 @@ def _capped(titles: Sequence[ManifestTitle], max_shots: int) -> list[ManifestTit
 
 def _checked(title_id: str, vectors: Vectors, title: SceneTitle) -> Vectors:
     if vectors.ndim != 2 or len(vectors) != title.sequence.num_shots or not np.isfinite(vectors).all():
-        raise ValueError(
-            f"vectors {vectors.shape} of title {title_id}, finite: {bool(np.isfinite(vectors).all())}; "
-            f"a row has finite vectors [{title.sequence.num_shots}, W]"
+        raise MediaFMError(
+            f"vectors {vectors.shape}, finite: {bool(np.isfinite(vectors).all())}",
+            rule=f"a vector function gives finite vectors [{title.sequence.num_shots}, W]",
+            where=f"title {title_id}",
         )
     return np.asarray(vectors, np.float32)
 
 
 @click.command()
 @click.option("--titles", "num_titles", type=click.IntRange(min=5), default=300, show_default=True)
+@click.option("--fresh", "num_fresh", type=int, nargs=2, help="Fit and judge on so many titles beyond the catalogue.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "is_json", is_flag=True, help="One JSON object.")
-def main(num_titles: int, seed: int, is_json: bool) -> None:
+def main(num_titles: int, num_fresh: tuple[int, int] | None, seed: int, is_json: bool) -> None:
     """Judge the rows that need no model."""
-    table = Judge.of(SceneCatalog(SceneSettings(num_titles=num_titles, seed=seed))).table(baselines())
+    catalog = SceneCatalog(SceneSettings(num_titles=num_titles, seed=seed))
+    judge = Judge(catalog, fresh(catalog, *num_fresh), JudgeSettings()) if num_fresh else Judge.of(catalog)
+    table = judge.table(baselines())
     click.echo(json.dumps(table.as_json()) if is_json else table.as_text())
     if not is_json:
         click.echo(f"smoothing chosen on the titles that fit: {best_smoothing(table).name}")

@@ -60,8 +60,8 @@ class SceneSettings:
     max_characters: int = 6
     max_cast: int = 3
     cross_cut_share: float = 0.25
-    max_run_shots: int = 7
-    max_cut_run_shots: int = 2
+    max_run_shots: int = 9
+    max_cut_run_shots: int = 3
     on_screen_share: float = 0.75
     hidden_share: float = 0.15
     speaking_share: float = 0.6
@@ -74,16 +74,16 @@ class SceneSettings:
     music_share: float = 0.12
     chatter_share: float = 0.15
     absent_shares: tuple[float, float, float] = (0.0, 0.12, 0.5)
-    look: float = 1.0
-    sound: float = 0.7
+    look: float = 0.9
+    sound: float = 0.5
     appearance: float = 0.9
     voice: float = 0.9
-    cue: float = 0.9
-    role: float = 1.0
-    size: float = 0.7
+    cue: float = 1.1
+    role: float = 1.1
+    size: float = 0.6
     style: float = 0.5
     distractor: float = 1.5
-    noise: float = 0.6
+    noise: float = 1.2
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -49,7 +49,7 @@ def draw_world(settings: SceneSettings, rng: np.random.Generator) -> World:
     D = settings.latent_dim
 
     def mapped(width: int) -> Floats:
-        return rng.normal(size=(width, D)) / np.sqrt(width)
+        return np.asarray(rng.normal(size=(width, D)) / np.sqrt(width))
 
     return World(
         type_codes={modality: rng.normal(size=(settings.num_scene_types, D)) for modality in Modality},
