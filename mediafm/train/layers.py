@@ -1,189 +1,137 @@
 """Which blocks are exported: a table by layer on validation titles, and the choice.
 
 Measured on synthetic scenes, the deeper the layer the worse the probe, because masked-shot training never supervises
-what stands at unmasked positions; so the layer is chosen, not assumed. The criterion needs no label: the share of shots
-whose nearest neighbour in the title (adjacent shots left out) lies in the same neighbourhood. It favours smoothing over
-time; probes judge what is exported, this only chooses among blocks. Our choice.
+what stands at unmasked positions; and fused vectors joined with the mean of two neighbours beat both: smoothing alone
+looks like context. So the layer is chosen, not assumed, and stands beside those baselines and beside the same
+architecture untrained. No label is read: probes judge what is exported, this only chooses among blocks. Our choice.
 
-N shots, W width of a vector.
+Read-outs are fitted on training titles and scored on validation titles; both are capped, taken evenly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mediafm.data.corpus import Corpus
-from mediafm.data.manifest import TrainingManifest
-from mediafm.data.sequences import TitleSequence
-from mediafm.data.split import Split
-from mediafm.model.export import combine_layers, layer_vectors
+from mediafm.data.manifest import PlannedTitle, TrainingManifest
+from mediafm.data.split import Part
 from mediafm.model.mediafm import MediaFM
-from mediafm.train.evaluation import Floats, GroupSums, unit_rows
-from mediafm.types import Json
+from mediafm.train.evaluation import EvaluationItem, Flags, batches_of
+from mediafm.train.layer_measures import neighbour_hits
+from mediafm.train.layer_meters import MIN_TITLE_SHOTS, Meter, TableData
+from mediafm.train.layer_rows import CRITERION, LayerRow, LayerTable, best_of, candidates, choosable
+from mediafm.train.layer_sources import Baselines, ModelSource, Source, Vectors, View, item_view, title_view
 
-NEIGHBOURHOOD_SHOTS = 10
-MAX_SHOTS = 20_000
-"""Validation shots behind the table; beyond them whole titles are left out."""
-MIN_TITLE_SHOTS = 8
-_TIE = 1e-6
-"""Cosines that differ by less, in float32, do not differ."""
+SHOTS_PER_BATCH = 8192
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerRow:
-    """One line of the table.
+def choose_layers(
+    model: MediaFM,
+    manifest: TrainingManifest,
+    corpus: Corpus,
+    untrained: Mapping[str, MediaFM] | None = None,
+    criterion: str = CRITERION,
+) -> LayerTable:
+    """The table on validation titles, and the blocks that the criterion likes best (the shallower on a tie).
 
-    name: "block 1", "blocks 1-2", "fused", "fused - title mean", ...
-    export_layers: the blocks that it averages; empty for a baseline. Block 0 is what the first block reads.
-    neighbour_share: share of shots whose nearest neighbour lies in their neighbourhood; mean over groups.
-    effective_rank: of the vectors (see `effective_rank`).
-    spread: 1 - the squared length of the mean of the unit vectors: 0 when all are one vector.
+    Args:
+        untrained: how its weights were made ("random", "data") -> the same architecture before its first step.
+        criterion: a name in `layer_rows.CRITERIA`.
     """
-
-    name: str
-    export_layers: tuple[int, ...]
-    neighbour_share: float
-    effective_rank: float
-    spread: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerTable:
-    """The table and what was chosen from it.
-
-    rows: baselines first, then blocks, then means of blocks.
-    chance: the neighbour share of a random order; NaN-free; None without a title that is long enough.
-    export_layers: the choice.
-    chosen_by: "neighbour_share", or "default" where validation had no title that is long enough.
-    num_shots, num_titles: behind it.
-    """
-
-    rows: tuple[LayerRow, ...]
-    chance: float | None
-    export_layers: tuple[int, ...]
-    chosen_by: str
-    num_shots: int
-    num_titles: int
-
-    def as_json(self) -> dict[str, Json]:
-        return asdict(self)
-
-    def row(self, export_layers: tuple[int, ...]) -> LayerRow | None:
-        return next((row for row in self.rows if row.export_layers == export_layers), None)
-
-    def baseline(self, name: str) -> LayerRow | None:
-        return next((row for row in self.rows if row.name == name), None)
-
-
-def candidates(num_layers: int) -> dict[str, tuple[int, ...]]:
-    """Name -> blocks: each block alone (0 for comparison), and the means of the first two, half and all."""
-    found: dict[str, tuple[int, ...]] = {f"block {layer}": (layer,) for layer in range(num_layers + 1)}
-    for last in sorted({2, max(2, num_layers // 2), num_layers} - {1}):
-        if last <= num_layers:
-            found[f"blocks 1-{last}"] = tuple(range(1, last + 1))
-    return found
-
-
-def choose_layers(model: MediaFM, manifest: TrainingManifest, corpus: Corpus) -> LayerTable:
-    """The table on validation titles, and the blocks with the greatest neighbour share (the shallower on a tie).
-
-    Block 0 holds no context and is never chosen.
-    """
-    named = candidates(model.config.num_layers)
-    meters = {name: _Meter() for name in ("fused", "fused - title mean", *named)}
-    chance = GroupSums()
-    num_shots = num_titles = 0
-    for planned, part in manifest.parts(Split.VALIDATION):
-        length = part.end - part.start
-        if length < MIN_TITLE_SHOTS or num_shots + length > max(MAX_SHOTS, length):
-            continue
-        sequence = corpus.title(planned.title.title_id)
-        inside = slice(part.start, part.end)
-        for name, vectors in _vectors(model, sequence, named).items():
-            meters[name].add(planned.group_id, vectors[inside])
-        chance.add(planned.group_id, chance_shares(length))
-        num_shots, num_titles = num_shots + length, num_titles + 1
-    rows = tuple(meter.row(name, named.get(name, ())) for name, meter in meters.items()) if num_titles else ()
-    choosable = [row for row in rows if row.export_layers and row.export_layers != (0,)]
-    best = max(choosable, key=lambda row: (round(row.neighbour_share, 6), -row.export_layers[-1]), default=None)
+    data = TableData.of(manifest, corpus)
+    if not data.scored_titles:
+        return LayerTable(rows=(), chance=None, export_layers=(1,), chosen_by="default", num_shots=0, num_titles=0)
+    first = measure([Baselines(), ModelSource(model.eval(), candidates(model.config.num_layers), has_head=True)], data)
+    rows = [meter.row() for meter in first if meter.line.reach is None]
+    best = best_of(choosable(rows), criterion)
+    chosen = best.export_layers if best else (1,)
+    name = next(name for name, layers in candidates(model.config.num_layers).items() if layers == chosen)
+    rows.insert(2, _best_reach([meter for meter in first if meter.line.reach], criterion))
+    later: list[Source] = [ModelSource(model, {f"fused ++ {name}": chosen}, kind="joined", is_joined=True)]
+    for made, other in (untrained or {}).items():
+        later.append(ModelSource(other.eval(), {f"untrained ({made}), {name}": chosen}, kind="untrained"))
+    rows += [meter.row() for meter in measure(later, data)]
     return LayerTable(
-        rows=rows,
-        chance=chance.mean if num_titles else None,
-        export_layers=best.export_layers if best else (1,),
-        chosen_by="neighbour_share" if best else "default",
-        num_shots=num_shots,
-        num_titles=num_titles,
+        rows=tuple(rows),
+        chance=data.chance(),
+        export_layers=chosen,
+        chosen_by=criterion if best else "default",
+        num_shots=sum(part.end - part.start for _, part in data.scored_titles),
+        num_titles=len({planned.title.title_id for planned, _ in data.scored_titles}),
+        num_fit_shots=first[0].own.num_fitted,
+        num_fit_pairs=first[0].hidden.num_fitted,
+        num_pairs=sum(first[0].hidden.losses.count.values()),
     )
 
 
-def neighbourhood_of(num_shots: int) -> int:
-    """How far a neighbourhood reaches: ten shots, an eighth of a short title, at least two."""
-    return max(2, min(NEIGHBOURHOOD_SHOTS, num_shots // 8))
+def measure(sources: Sequence[Source], data: TableData) -> list[Meter]:
+    """Every line of every source: fitted on training titles, then measured on validation titles."""
+    meters = [Meter(line) for source in sources for line in source.lines]
+    for group_id, view, part, found in _titles_of(sources, data.fit_titles, data.corpus):
+        _fit_title(meters, group_id, view, part, found, data)
+    for group_id, view, found in _windows_of(sources, data.fit_items, data.corpus):
+        at, hidden = neighbour_pairs(view.is_hidden)
+        targets = data.coded_targets(view.fused[hidden])
+        for meter, vectors in zip(meters, found, strict=True):
+            meter.hidden.add(data.halves[group_id], vectors.coded(data.basis_RE)[at], targets)
+    for meter in meters:
+        meter.own.close()
+        meter.hidden.close()
+    for group_id, view, part, found in _titles_of(sources, data.scored_titles, data.corpus):
+        for meter, vectors in zip(meters, found, strict=True):
+            meter.add_title(group_id, vectors.at(part).rows())
+            meter.own.score(group_id, vectors.at(part).coded(data.basis_RE), view.fused[part], data)
+    for group_id, view, found in _windows_of(sources, data.scored_items, data.corpus):
+        at, hidden = neighbour_pairs(view.is_hidden)
+        for meter, vectors in zip(meters, found, strict=True):
+            meter.hidden.score(group_id, vectors.coded(data.basis_RE)[at], view.fused[hidden], data)
+    return meters
 
 
-def neighbour_hits(vectors_NW: Floats) -> NDArray[np.float64]:
-    """[N]: 1.0 where a shot's nearest neighbour, adjacent shots left out, lies in its neighbourhood.
-
-    Of several equally near the share counts, so that vectors that are all alike reach chance and no more.
-    """
-    num_shots = len(vectors_NW)
-    apart = np.abs(np.arange(num_shots)[:, None] - np.arange(num_shots))
-    similarity = np.where(apart <= 1, -np.inf, vectors_NW @ vectors_NW.T)
-    is_nearest = similarity >= similarity.max(axis=1, keepdims=True) - _TIE
-    is_near = apart <= neighbourhood_of(num_shots)
-    return np.asarray((is_nearest & is_near).sum(axis=1) / is_nearest.sum(axis=1), np.float64)
+def neighbour_pairs(is_hidden: Flags) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(visible, hidden): places of every visible shot and hidden shot that follow one another, in either order."""
+    after = np.flatnonzero(~is_hidden[:-1] & is_hidden[1:])
+    before = np.flatnonzero(is_hidden[:-1] & ~is_hidden[1:])
+    return np.concatenate((after, before + 1)), np.concatenate((after + 1, before))
 
 
-def chance_shares(num_shots: int) -> NDArray[np.float64]:
-    """[N]: the same for a neighbour drawn at random."""
-    apart = np.abs(np.arange(num_shots)[:, None] - np.arange(num_shots))
-    near = (apart > 1) & (apart <= neighbourhood_of(num_shots))
-    return np.asarray(near.sum(axis=1) / (apart > 1).sum(axis=1), np.float64)
+def _fit_title(
+    meters: Sequence[Meter], group_id: str, view: View, part: slice, found: Sequence[Vectors], data: TableData
+) -> None:
+    targets = data.coded_targets(view.fused[part])
+    for meter, vectors in zip(meters, found, strict=True):
+        inside = vectors.at(part)
+        meter.own.add(data.halves[group_id], inside.coded(data.basis_RE), targets)
+        if meter.line.reach is not None and len(targets) >= MIN_TITLE_SHOTS:
+            meter.training_hits.add(group_id, neighbour_hits(inside.rows()))
 
 
-def effective_rank(vectors_NW: Floats) -> float:
-    """exp of the entropy of the normalised singular values (Roy and Vetterli 2007), of the centred vectors."""
-    values = np.linalg.svd(vectors_NW - vectors_NW.mean(axis=0), compute_uv=False).astype(np.float64)
-    share = values[values > 1e-9] / max(values.sum(), 1e-12)
-    return float(np.exp(-(share * np.log(share)).sum())) if len(share) else 1.0
+def _best_reach(meters: Sequence[Meter], criterion: str) -> LayerRow:
+    """The row of the reach that serves training titles best."""
+    by_name = {meter.line.name: meter for meter in meters}
+    best = best_of([meter.training_row() for meter in meters], criterion)
+    return by_name[best.name if best else meters[0].line.name].row()
 
 
-class _Meter:
-    """Collects one candidate's vectors title by title."""
-
-    def __init__(self) -> None:
-        self._hits = GroupSums()
-        self._ranks: list[float] = []
-        self._spreads: list[float] = []
-
-    def add(self, group_id: str, vectors_NW: Floats) -> None:
-        self._hits.add(group_id, neighbour_hits(vectors_NW))
-        self._ranks.append(effective_rank(vectors_NW))
-        self._spreads.append(1.0 - float(np.square(vectors_NW.mean(axis=0)).sum()))
-
-    def row(self, name: str, export_layers: tuple[int, ...]) -> LayerRow:
-        return LayerRow(
-            name=name,
-            export_layers=export_layers,
-            neighbour_share=self._hits.mean,
-            effective_rank=float(np.mean(self._ranks)),
-            spread=float(np.mean(self._spreads)),
-        )
+def _titles_of(
+    sources: Sequence[Source], titles: Sequence[tuple[PlannedTitle, Part]], corpus: Corpus
+) -> Iterator[tuple[str, View, slice, list[Vectors]]]:
+    """(group, title, the shots that count, vectors of every line) of each title."""
+    for planned, part in titles:
+        view = title_view(corpus, planned.title.title_id)
+        found = [vectors for source in sources for vectors in source.of_title(view)]
+        yield planned.group_id, view, slice(part.start, part.end), found
 
 
-def _vectors(model: MediaFM, sequence: TitleSequence, named: Mapping[str, Sequence[int]]) -> dict[str, Floats]:
-    """Every candidate's vectors of a title, unit rows."""
-    fused = unit_rows(sequence.fused)
-    layers = layer_vectors(
-        model,
-        torch.from_numpy(sequence.fused.astype(np.float32)),
-        torch.from_numpy(np.array(sequence.is_present)),
-        None if sequence.metadata is None else torch.from_numpy(np.array(sequence.metadata)),
-    )
-    found = {"fused": fused, "fused - title mean": unit_rows(fused - fused.mean(axis=0))}
-    return found | {name: combine_layers(layers, chosen).numpy() for name, chosen in named.items()}
+def _windows_of(
+    sources: Sequence[Source], items: Sequence[EvaluationItem], corpus: Corpus
+) -> Iterator[tuple[str, View, list[Vectors]]]:
+    """(group, window, vectors of every line) of each pass."""
+    for run in batches_of(items, SHOTS_PER_BATCH):
+        views = [item_view(corpus, item) for item in run]
+        by_source = [source.of_windows(views) for source in sources]
+        for item, view, found in zip(run, views, zip(*by_source, strict=True), strict=True):
+            yield item.group_id, view, [vectors for part in found for vectors in part]

@@ -5,16 +5,9 @@ from hypothesis import strategies as st
 
 from mediafm.model.mediafm import build
 from mediafm.train.evaluation import unit_rows
-from mediafm.train.layers import (
-    LayerRow,
-    LayerTable,
-    candidates,
-    chance_shares,
-    choose_layers,
-    effective_rank,
-    neighbour_hits,
-    neighbourhood_of,
-)
+from mediafm.train.layer_measures import chance_shares, effective_rank, neighbour_hits, neighbourhood_of
+from mediafm.train.layer_rows import LayerRow, LayerTable, candidates
+from mediafm.train.layers import choose_layers
 from mediafm.train.report import is_uncollapsed
 
 
