@@ -32,6 +32,9 @@ TIMEOUT_SECONDS = 600.0
 BUCKET_NUMBERS = 2**24
 """Gradients are summed so many at a time (64 MiB of float32): bounds the copy."""
 
+RANK = "rank "
+"""How the place of an error begins that another rank told."""
+
 Item = TypeVar("Item")
 
 
@@ -114,7 +117,7 @@ class Ranks:
         if error is not None:
             raise error
         rank, text = next((rank, text) for rank, text in enumerate(told) if text)
-        raise error_from(json.loads(text), f"rank {rank}")
+        raise error_from(json.loads(text), rank)
 
     def check_same(self, what: str, digest: str) -> None:
         """Raises `TrainingError`: the ranks came to differ in `what`, of which each gives a digest."""
@@ -143,7 +146,7 @@ ALONE = Ranks()
 
 
 @contextmanager
-def joined(device: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[Ranks]:
+def joined(device: str, timeout_seconds: float = TIMEOUT_SECONDS, gpu_memory_fraction: float = 1.0) -> Iterator[Ranks]:
     """This process's place among the ranks that `torchrun` started, by its environment; alone without it.
 
     Ranks on the CPU talk by gloo, on CUDA by NCCL, where rank k of a host has its k-th GPU.
@@ -151,6 +154,7 @@ def joined(device: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[Ra
     Args:
         device: a torch device; of "cuda:N" the number counts only for a rank alone.
         timeout_seconds: how long a rank is waited for.
+        gpu_memory_fraction: the share of its GPU's memory that this rank may take.
 
     Raises:
         ConfigError: the host has fewer GPUs than ranks.
@@ -163,6 +167,7 @@ def joined(device: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[Ra
     is_cuda = place.type == "cuda"
     if is_cuda:
         torch.cuda.set_device(place)
+        torch.cuda.set_per_process_memory_fraction(gpu_memory_fraction, place)
     dist.init_process_group(
         "nccl" if is_cuda else "gloo",
         timeout=timedelta(seconds=timeout_seconds),
@@ -181,9 +186,10 @@ def error_parts(error: Exception) -> dict[str, str]:
     return TrainingError(seen, rule="this is a fault of the program", where="training").as_dict()
 
 
-def error_from(parts: dict[str, str], whose: str) -> MediaFMError:
-    """The inverse of `error_parts`; its place begins with whose it was."""
-    return MediaFMError.from_dict({**parts, "where": f"{whose}: {parts['where']}" if parts["where"] else whose})
+def error_from(parts: dict[str, str], rank: int) -> MediaFMError:
+    """The inverse of `error_parts`; its place begins with the rank whose it was."""
+    place = f"{RANK}{rank}: {parts['where']}" if parts["where"] else f"{RANK}{rank}"
+    return MediaFMError.from_dict({**parts, "where": place})
 
 
 def weights_digest(module: nn.Module) -> str:
