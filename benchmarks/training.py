@@ -86,7 +86,7 @@ def make_workload(cache: Path) -> Workload:
     corpus = open_corpus(manifest, _sequence, cache)
     config = TrainConfig(preset=PRESET, model=presets.PRESETS[PRESET](3 * WIDTH, WIDTH), shots_per_step=SHOTS_PER_STEP)
     sampler = Sampler(
-        manifest, seed=0, shots_per_step=SHOTS_PER_STEP, mask_share=config.mask_share, metadata_drop_share=0.0
+        manifest, seed=0, shots_per_step=SHOTS_PER_STEP, masks=config.objective.masks, metadata_drop_share=0.0
     )
     return Workload(manifest, corpus, config, tuple(sampler.next_step() for _ in range(NUM_STEPS)))
 

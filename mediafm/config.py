@@ -97,6 +97,10 @@ class TrainingSettings(Section):
 
     preset: str = "auto"
     """A preset of `mediafm.model.presets`, or "auto": by the number of shots to train on."""
+    objective: str = "auto"
+    """An objective of `mediafm.objective.config`, or "auto" for the default."""
+    objective_settings: dict[str, Any] = {}
+    """Single fields of the objective that differ, nested ones as nested tables."""
     seed: int = 0
     max_steps: Count | None = None
     max_seconds: Positive | None = None

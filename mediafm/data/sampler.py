@@ -6,16 +6,24 @@ is resumed at them sees what it would have seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mediafm.data.manifest import TrainingManifest, Window
 from mediafm.data.split import Split
-from mediafm.objective.masking import draw_mask
+from mediafm.objective.masking import Mask, MaskConfig, draw, draw_unread
 
 _EPOCH_STREAM, _STEP_STREAM = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """How often student and teacher read a sequence in all three, in two, or in one of its modalities."""
+
+    student: tuple[float, float, float]
+    teacher: tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +31,20 @@ class MaskedWindow:
     """One sequence of a step.
 
     window: which shots.
-    is_masked: bool [N], at least one True.
+    mask: what of them is hidden from the model.
     is_metadata_dropped: whether [GLOBAL] is told "no metadata" although there may be some.
+    is_unread_by_teacher: bool [3]; modalities that a teacher does without; None for an objective without a teacher.
     """
 
     window: Window
-    is_masked: NDArray[np.bool_]
+    mask: Mask
     is_metadata_dropped: bool
+    is_unread_by_teacher: NDArray[np.bool_] | None = None
+
+    @property
+    def is_masked(self) -> NDArray[np.bool_]:
+        """bool [N], the shots hidden whole; at least one True."""
+        return self.mask.is_masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +65,18 @@ class Sampler:
         *,
         seed: int,
         shots_per_step: int,
-        mask_share: float,
+        masks: MaskConfig,
         metadata_drop_share: float,
+        reads: Reads | None = None,
         state: SamplerState | None = None,
     ) -> None:
         self._parts = [(planned.title.title_id, part.start, part.end) for planned, part in manifest.parts(Split.TRAIN)]
         self._max_window_shots = manifest.max_window_shots
         self._seed = seed
         self._shots_per_step = shots_per_step
-        self._mask_share = mask_share
+        self._masks = masks
         self._metadata_drop_share = metadata_drop_share
+        self._reads = reads
         self.restore(state or SamplerState())
 
     def restore(self, state: SamplerState) -> None:
@@ -83,8 +100,12 @@ class Sampler:
         return drawn
 
     def _masked(self, window: Window, rng: np.random.Generator) -> MaskedWindow:
-        is_masked = draw_mask(window.num_shots, self._mask_share, rng)
-        return MaskedWindow(window, is_masked, bool(rng.random() < self._metadata_drop_share))
+        mask = draw(window.num_shots, self._masks, rng)
+        is_metadata_dropped = bool(rng.random() < self._metadata_drop_share)
+        if self._reads is None:
+            return MaskedWindow(window, mask, is_metadata_dropped)
+        unread, by_teacher = (draw_unread(shares, rng) for shares in (self._reads.student, self._reads.teacher))
+        return MaskedWindow(window, replace(mask, is_dropped=mask.is_dropped | unread), is_metadata_dropped, by_teacher)
 
     def _advance(self, place: int) -> None:
         step, epoch = self.state.step + 1, self.state.epoch

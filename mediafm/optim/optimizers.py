@@ -50,11 +50,21 @@ class Optimizers:
         config: OptimConfig,
         rules: Sequence[GroupRule] = DEFAULT_RULES,
         exchange: Exchange | None = None,
+        heads: nn.Module | None = None,
     ) -> None:
-        """`exchange`: the ranks that Muon's matrices are shared out among; None or one of them for this process."""
+        """Groups of `module` follow `rules`.
+
+        Args:
+            exchange: the ranks that Muon's matrices are shared out among; None or one of them for this process.
+            heads: what an objective trains beside the model; goes to AdamW, its matrices decayed.
+        """
         self._config = config
-        self._parameters = list(module.parameters())
+        trained = [parameter for parameter in heads.parameters() if parameter.requires_grad] if heads is not None else []
+        self._parameters = [*module.parameters(), *trained]
         muon, adamw = _groups(module, config, rules)
+        for is_decayed in (True, False):
+            if chosen := [parameter for parameter in trained if (parameter.ndim > 1) is is_decayed]:
+                adamw.append({"params": chosen, "weight_decay": config.weight_decay if is_decayed else 0.0})
         self._members: list[torch.optim.Optimizer] = []
         if muon:
             self._members.append(_muon(muon, config, exchange))

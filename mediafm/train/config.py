@@ -15,6 +15,8 @@ from mediafm.errors import ConfigError, LineageMismatchError
 from mediafm.fusion import Space
 from mediafm.model import presets
 from mediafm.model.config import ModelConfig
+from mediafm.objective import config as objectives
+from mediafm.objective.config import ObjectiveConfig
 from mediafm.optim.optimizers import OptimConfig
 from mediafm.types import Json
 
@@ -29,12 +31,11 @@ class TrainConfig:
     """One training run; round-trips through JSON exactly.
 
     preset: the name that `model` was made from.
-    model, optim: the architecture and the optimizers.
+    model, objective, optim: the architecture, what is minimised, and the optimizers.
     seed: of first weights, order, masks and intervals.
     first_weights: "data" begins from the training vectors (see `model.from_data`), "random" from the seed alone.
     shots_per_step: about how many shots one step sees (at least one title).
     shots_per_micro_step: about how many go through the model at once; a step's gradient does not depend on it.
-    mask_share: share of a sequence's shots that are masked; 0.2 as published.
     metadata_drop_share: how often [GLOBAL] is told "no metadata" although there is some, so that it is learnt.
     warmup_steps: of the learning rates.
     evaluate_every_steps: how often the validation loss is taken.
@@ -45,18 +46,21 @@ class TrainConfig:
     max_steps: bound on all steps, the decay included.
     max_seconds: bound on the loop's wall clock; None for none. A run that ends by it is not reproducible.
     max_validation_shots: validation windows beyond so many shots wait for the final report.
+    weight_ema: share of itself that a moving average of the weights keeps a step; the average is then what is
+        evaluated and exported. 0 for none.
+    explosion_factor: a training loss greater than this many times the median of the last steps' stops the run.
     precision: "bfloat16" autocasts the model, "auto" does so on CUDA only; the loss is float32 always.
     num_bootstrap: resamples behind each interval.
     """
 
     preset: str
     model: ModelConfig
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     seed: int = 0
     first_weights: Literal["data", "random"] = "data"
     shots_per_step: int = SHOTS_PER_STEP
     shots_per_micro_step: int = 16_384
-    mask_share: float = 0.2
     metadata_drop_share: float = 0.3
     warmup_steps: int = 10
     evaluate_every_steps: int = 20
@@ -67,13 +71,16 @@ class TrainConfig:
     max_steps: int = MAX_STEPS
     max_seconds: float | None = None
     max_validation_shots: int = MAX_VALIDATION_SHOTS
+    weight_ema: float = 0.0
+    explosion_factor: float = 10.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     num_bootstrap: int = 1000
 
     def __post_init__(self) -> None:
         is_possible = (
-            0 < self.mask_share < 1
-            and 0 <= self.metadata_drop_share <= 1
+            0 <= self.metadata_drop_share <= 1
+            and 0 <= self.weight_ema < 1
+            and self.explosion_factor > 1
             and 0 <= self.decay_share <= 1
             and min(self.shots_per_step, self.shots_per_micro_step, self.max_steps) >= 1
             and min(self.evaluate_every_steps, self.save_every_steps) >= 1
@@ -98,7 +105,12 @@ class TrainConfig:
         if unknown:
             raise ConfigError(f"{sorted(unknown)}", rule="every field is known", where="training config")
         optim = {**parts["optim"], "adamw_betas": tuple(parts["optim"]["adamw_betas"])}
-        return cls(**{**parts, "model": ModelConfig.from_json(parts["model"]), "optim": OptimConfig(**optim)})
+        made = {
+            "model": ModelConfig.from_json(parts["model"]),
+            "objective": ObjectiveConfig.from_json(parts["objective"]),
+            "optim": OptimConfig(**optim),
+        }
+        return cls(**{**parts, **made})
 
 
 def resolve(settings: TrainingSettings, manifest: TrainingManifest, corpus: Corpus) -> TrainConfig:
@@ -120,6 +132,7 @@ def resolve(settings: TrainingSettings, manifest: TrainingManifest, corpus: Corp
     return TrainConfig(
         preset=name,
         model=presets.PRESETS[name](space.width, space.metadata_width),
+        objective=objectives.resolve(settings.objective, settings.objective_settings),
         seed=settings.seed,
         first_weights="random" if name.startswith("published") else "data",
         evaluate_every_steps=_evaluate_every(manifest),

@@ -18,6 +18,7 @@ from mediafm.data.masks import NUM_FOLDS
 from mediafm.data.sampler import MaskedWindow
 from mediafm.data.split import Split
 from mediafm.fusion import Space
+from mediafm.objective.masking import Mask
 from mediafm.types import Modality
 
 FUSED_VIEW = "fused"
@@ -35,7 +36,7 @@ class EvaluationItem:
     is_masked: Flags
 
     def as_masked_window(self) -> MaskedWindow:
-        return MaskedWindow(self.window, self.is_masked, is_metadata_dropped=False)
+        return MaskedWindow(self.window, Mask.whole(self.is_masked), is_metadata_dropped=False)
 
 
 def items_of(
@@ -141,8 +142,14 @@ def group_ids_of(sums: Mapping[str, GroupSums]) -> list[str]:
 
 def training_rows(manifest: TrainingManifest, corpus: Corpus, max_shots: int) -> Floats:
     """Fused vectors of about `max_shots` training shots, float32 [N, E], whole windows taken evenly."""
+    return training_shots(manifest, corpus, max_shots)[0]
+
+
+def training_shots(manifest: TrainingManifest, corpus: Corpus, max_shots: int) -> tuple[Floats, Flags]:
+    """About `max_shots` training shots, whole windows taken evenly: fused vectors float32 [N, E], presence [N, 3]."""
     windows = _evenly(manifest.windows(Split.TRAIN), max_shots)
-    return np.concatenate([fused_rows(corpus, window)[0] for window in windows])
+    fused, present = zip(*(fused_rows(corpus, window) for window in windows), strict=True)
+    return np.concatenate(fused), np.concatenate(present)
 
 
 def fused_rows(corpus: Corpus, window: Window) -> tuple[Floats, Flags]:

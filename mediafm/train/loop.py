@@ -10,16 +10,21 @@ the last one and ends with the weights of never having stopped: bitwise on the s
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mediafm.data.corpus import Corpus
 from mediafm.data.manifest import TrainingManifest
+from mediafm.data.sampler import MaskedWindow
 from mediafm.data.split import Split
+from mediafm.errors import TrainingError
 from mediafm.optim.schedule import Schedule
 from mediafm.train.checkpoint import Checkpoint
+from mediafm.train.collapse import CollapseLimits, CollapseWatch
 from mediafm.train.config import TrainConfig
 from mediafm.train.curves import CurvePoint
 from mediafm.train.evaluation import FUSED_VIEW
@@ -27,11 +32,15 @@ from mediafm.train.report import finish
 from mediafm.train.run_state import RunFolder, RunState, finite_or_none
 from mediafm.train.skill import SkillMeter, corpus_means, fit_predictors
 from mediafm.train.threads import build_facts, cpu_threads, threads_for
-from mediafm.train.trainer import Trainer, TrainState
+from mediafm.train.trainer import Trainer, TrainState, titles_of
 from mediafm.types import Json
 
 Progress = Callable[[int, int], None]
 """Called with (steps taken, the most there can be)."""
+EXPLOSION_STEPS = 20
+"""Steps whose median loss says what is usual."""
+MIN_USUAL_LOSS = 1e-3
+"""A loss near zero may grow many times without meaning anything."""
 OnMetrics = Callable[[CurvePoint], None]
 """Called at each evaluation."""
 
@@ -112,6 +121,7 @@ class _Run:
         self.meter = SkillMeter(
             manifest, corpus, self.predictors, Split.VALIDATION, "random", config.max_validation_shots
         )
+        self._watch = CollapseWatch(manifest, corpus)
         self.schedule = Schedule(warmup_steps=config.warmup_steps)
         self.curves: list[CurvePoint] = []
         self.best_state: TrainState = self.trainer.state()
@@ -121,7 +131,8 @@ class _Run:
         self.stop_reason = "patience"
         self.is_stable_over = False
         self._progress, self._on_metrics = progress, on_metrics
-        self._losses: list[float] = []
+        self._steps: list[dict[str, float]] = []
+        self._recent_losses: list[float] = []
         self._norm = self._seconds = 0.0
         self._num_shots = 0
         self.resumed_at_step: int | None = None
@@ -172,7 +183,8 @@ class _Run:
             "is_stable_over": self.is_stable_over,
             "decay_start": self.schedule.decay_start,
             "decay_steps": self.schedule.decay_steps,
-            "losses": self._losses,
+            "steps": [dict(step) for step in self._steps],
+            "recent_losses": list(self._recent_losses),
             "gradient_norm": self._norm,
             "num_shots": self._num_shots,
             "step_seconds": self._seconds,
@@ -190,7 +202,8 @@ class _Run:
         self.num_worse, self.num_steps = memory["num_worse"], memory["num_steps"]
         self.stop_reason, self.is_stable_over = memory["stop_reason"], memory["is_stable_over"]
         self.schedule = replace(self.schedule, decay_start=memory["decay_start"], decay_steps=memory["decay_steps"])
-        self._losses, self._norm = list(memory["losses"]), memory["gradient_norm"]
+        self._steps, self._recent_losses = list(memory["steps"]), list(memory["recent_losses"])
+        self._norm = memory["gradient_norm"]
         self._num_shots, self._seconds = memory["num_shots"], memory["step_seconds"]
         self._seconds_before = memory["elapsed_seconds"]
         self.resumed_at_step = self.num_steps
@@ -215,13 +228,42 @@ class _Run:
 
     def _take_step(self) -> None:
         began = time.monotonic()
-        loss, self._norm, num_shots = self.trainer.take_step(self.schedule.scale(self.trainer.step))
+        windows = self.trainer.sampler.next_step()
+        with self._stopping():
+            found = self.trainer.train_on(windows, self.schedule.scale(self.trainer.step))
+            self._check_explosion(found.loss, windows)
         self._seconds += time.monotonic() - began
-        self._losses.append(loss)
-        self._num_shots += num_shots
+        self._steps.append({"loss": found.loss, **found.terms})
+        self._norm = found.gradient_norm
+        self._num_shots += found.num_shots
         self.num_steps += 1
         if self._progress is not None:
             self._progress(self.num_steps, self.config.max_steps)
+
+    def _check_explosion(self, loss: float, windows: Sequence[MaskedWindow]) -> None:
+        """Raises `TrainingError`: the loss is far above what it was."""
+        if len(self._recent_losses) == EXPLOSION_STEPS:
+            usual = statistics.median(self._recent_losses)
+            if loss > self.config.explosion_factor * max(usual, MIN_USUAL_LOSS):
+                raise TrainingError(
+                    f"loss {loss:.4g} at step {self.trainer.step - 1}, after a median of {usual:.4g}",
+                    rule=f"training stops at a loss more than {self.config.explosion_factor:g} times the median of the "
+                    f"last {EXPLOSION_STEPS}",
+                    where=f"titles {titles_of(windows)}",
+                    remedy="Lower the learning rates, or look at these titles' vectors.",
+                )
+        self._recent_losses = [*self._recent_losses, loss][-EXPLOSION_STEPS:]
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Says, of whatever stops the run, from which state it may go on."""
+        try:
+            yield
+        except TrainingError as error:
+            last = self._folder.last() if self._folder is not None else None
+            kept = f"The last good state is {last}." if last is not None else "No state was saved before it."
+            remedy = f"{error.remedy} {kept}"
+            raise TrainingError(error.seen, rule=error.rule, where=error.where, remedy=remedy) from error
 
     def _bound_reached(self, last_step: int) -> bool:
         if self.trainer.step >= last_step:
@@ -243,24 +285,49 @@ class _Run:
             num_steps=self.num_steps,
             epoch=self.trainer.sampler.state.epoch,
             phase=phase,
-            train_loss=sum(self._losses) / len(self._losses),
+            train_loss=_mean_of(self._steps, "loss"),
+            train_terms={
+                **{name: _mean_of(self._steps, name) for name in self._steps[-1] if name != "loss"},
+                **self.trainer.objective.measures(),
+            },
             validation_loss=loss,
             validation_skill=skill,
             skill_by_modality=by_modality,
             muon_lr=rates["muon"],
             adamw_lr=rates["adamw"],
             gradient_norm=self._norm,
+            rank_share=self._watch.rank_share(self.trainer.exported),
             shots_per_second=self._num_shots / max(self._seconds, 1e-9),
             seconds=self.elapsed(),
         )
         self.curves.append(point)
-        self._losses, self._num_shots, self._seconds = [], 0, 0.0
+        self._steps, self._num_shots, self._seconds = [], 0, 0.0
+        with self._stopping():
+            self._check_collapse(point.rank_share)
         self._keep_if_better(loss)
         if self._on_metrics is not None:
             self._on_metrics(point)
+
+    def _check_collapse(self, rank_share: float | None) -> None:
+        """Raises `TrainingError`: the run has come to nothing, by the objective's word or by what it would export."""
+        complaint = self.trainer.objective.complaint()
+        least = CollapseLimits().min_rank_share
+        if not complaint and rank_share is not None and rank_share < least:
+            complaint = f"the exported vectors' effective rank is {rank_share:.3f} of the fused vectors', below {least}"
+        if complaint:
+            raise TrainingError(
+                complaint,
+                rule="a collapsed run is stopped",
+                where=f"step {self.trainer.step}, objective {self.config.objective.name}",
+                remedy="Raise spread_weight or tau_start, lower the learning rates, or take the objective msm.",
+            )
 
     def _keep_if_better(self, loss: float) -> None:
         if loss < self.best_loss - self.config.min_improvement:
             self.best_loss, self.best_state, self.num_worse = loss, self.trainer.state(), 0
         else:
             self.num_worse += 1
+
+
+def _mean_of(steps: Sequence[Mapping[str, float]], name: str) -> float:
+    return sum(step[name] for step in steps) / len(steps)

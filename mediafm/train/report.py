@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,10 @@ from mediafm.data.split import Split
 from mediafm.errors import TrainingError
 from mediafm.model.mediafm import num_parameters
 from mediafm.train.checkpoint import Checkpoint, make_checkpoint
+from mediafm.train.collapse import CollapseLimits
 from mediafm.train.evaluation import FUSED_VIEW
-from mediafm.train.layers import LayerTable, choose_layers
+from mediafm.train.layer_rows import LayerTable
+from mediafm.train.layers import choose_layers
 from mediafm.train.predictors import TrivialPredictors
 from mediafm.train.retrieval import retrieval
 from mediafm.train.skill import SkillMeter, fit_predictors
@@ -24,18 +25,6 @@ from mediafm.train.trainer import Trainer
 from mediafm.types import Json
 
 MASK_SETS = ("random", "span")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CollapseLimits:
-    """Below these, exported vectors count as collapsed (our choice).
-
-    min_rank_share: effective rank, as a share of the fused vectors' on the same titles.
-    min_spread: 1 - the squared length of their mean.
-    """
-
-    min_rank_share: float = 0.1
-    min_spread: float = 1e-3
 
 
 def finish(
@@ -50,11 +39,11 @@ def finish(
         TrainingError: the weights hold a number that is not finite.
     """
     _check_weights(trainer)
-    table = choose_layers(trainer.model, manifest, trainer.corpus)
+    table = choose_layers(trainer.exported, manifest, trainer.corpus)
     report: dict[str, Json] = {
         "run": dict(facts),
         "preset": trainer.config.preset,
-        "num_parameters": num_parameters(trainer.model),
+        "num_parameters": num_parameters(trainer.exported),
         "data": manifest.summary(),
         "manifest_sha256": manifest.sha256,
         "skill": _skill(trainer, manifest, predictors),
@@ -63,7 +52,7 @@ def finish(
         "environment": environment(trainer.device),
     }
     return make_checkpoint(
-        trainer.model, table.export_layers, manifest.space, manifest.sha256, trainer.config.as_json(), report
+        trainer.exported, table.export_layers, manifest.space, manifest.sha256, trainer.config.as_json(), report
     )
 
 
@@ -107,7 +96,7 @@ def _skill(
 
 
 def _check_weights(trainer: Trainer) -> None:
-    wrong = [name for name, tensor in trainer.model.state_dict().items() if not torch.isfinite(tensor).all()]
+    wrong = [name for name, tensor in trainer.exported.state_dict().items() if not torch.isfinite(tensor).all()]
     if wrong:
         raise TrainingError(
             f"{', '.join(wrong[:10])} not finite",

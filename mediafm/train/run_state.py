@@ -29,7 +29,7 @@ from mediafm.errors import IntegrityError
 from mediafm.train.trainer import TrainState
 from mediafm.types import Json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 NUM_KEPT = 2
 _HEADER_KEY = "mediafm_run"
 _FILE_NAME = re.compile(r"(\d{9})-([0-9a-f]{64})\.safetensors")
@@ -87,6 +87,10 @@ class RunFolder:
                 file.unlink(missing_ok=True)
         return None
 
+    def last(self) -> Path | None:
+        """The file of the last state; None if there is none."""
+        return next(reversed(self._files()), None)
+
     def clear(self) -> None:
         """Forgets the run: it has come to its end."""
         if self.path.is_dir():
@@ -111,6 +115,7 @@ def _to_bytes(state: RunState) -> bytes:
     header: dict[str, Json] = {"format_version": FORMAT_VERSION, "memory": dict(state.memory)}
     for name, one in (("present", state.present), ("best", state.best)):
         tensors |= {f"{name}.weights.{key}": tensor for key, tensor in one.weights.items()}
+        tensors |= {f"{name}.extra.{key}": tensor for key, tensor in one.extra.items()}
         header[name] = {
             "step": one.step,
             "sampler": asdict(one.sampler),
@@ -169,10 +174,13 @@ def _from_bytes(file: Path) -> RunState:
 
 
 def _train_state(name: str, parts: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> TrainState:
-    prefix = f"{name}.weights."
+    def under(prefix: str) -> dict[str, torch.Tensor]:
+        return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
     return TrainState(
         step=parts["step"],
-        weights={key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)},
+        weights=under(f"{name}.weights."),
         optimizers=[_with_tensors(member, tensors) for member in parts["optimizers"]],
         sampler=SamplerState(**parts["sampler"]),
+        extra=under(f"{name}.extra."),
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,28 +14,52 @@ import torch
 
 from mediafm.data.corpus import Corpus
 from mediafm.data.manifest import TrainingManifest
-from mediafm.data.sampler import MaskedWindow, Sampler, SamplerState
+from mediafm.data.sampler import MaskedWindow, Reads, Sampler, SamplerState
 from mediafm.errors import TrainingError
+from mediafm.fusion import Space
 from mediafm.model.from_data import begin_from_data
 from mediafm.model.mediafm import MediaFM, build
-from mediafm.objective.msm import msm_loss
+from mediafm.objective.blocks import Blocks, measure
+from mediafm.objective.create import create
+from mediafm.objective.objective import Objective
 from mediafm.optim.optimizers import Optimizers
-from mediafm.train.batches import collate, in_micro_steps
+from mediafm.train.batches import Slices, collate, counts_of, in_micro_steps
 from mediafm.train.config import TrainConfig
-from mediafm.train.evaluation import EvaluationItem, Floats, batches_of, training_rows
+from mediafm.train.evaluation import EvaluationItem, Flags, Floats, batches_of, training_shots
+from mediafm.types import Modality
 
 FIRST_WEIGHTS_MAX_SHOTS = 8192
-"""Training shots behind the first weights; beyond them windows are taken evenly."""
+"""Training shots behind the first weights and the blocks' statistics; beyond them windows are taken evenly."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainState:
-    """Everything that a step depends on but the data: weights, optimizers, and where the sampler stands."""
+    """Everything that a step depends on but the data: weights, optimizers, and where the sampler stands.
+
+    extra: what the objective keeps ("objective.*") and the moving average of the weights ("average.*").
+    """
 
     step: int
     weights: dict[str, torch.Tensor]
     optimizers: list[dict[str, Any]]
     sampler: SamplerState
+    extra: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What a step saw.
+
+    loss: the weighted sum of the terms, over the whole step.
+    terms: each term by name, not weighted.
+    gradient_norm: before clipping.
+    num_shots: seen.
+    """
+
+    loss: float
+    terms: Mapping[str, float]
+    gradient_norm: float
+    num_shots: int
 
 
 class Trainer:
@@ -47,73 +72,108 @@ class Trainer:
         self.config = config
         self.device = torch.device(device)
         self.corpus = corpus
-        model = build(config.model, config.seed, torch.from_numpy(head_bias))
-        if config.first_weights == "data":
-            rows_NE = torch.from_numpy(training_rows(manifest, corpus, FIRST_WEIGHTS_MAX_SHOTS))
-            begin_from_data(model, rows_NE, torch.Generator().manual_seed(config.seed))
-        self.model: MediaFM = model.to(self.device)
-        self.optimizers = Optimizers(self.model, config.optim)
+        self.slices = block_slices(manifest)
+        rows_NE, present_N3 = training_shots(manifest, corpus, FIRST_WEIGHTS_MAX_SHOTS)
+        self.model: MediaFM = first_model(config, rows_NE, head_bias).to(self.device)
+        blocks = _blocks(manifest, rows_NE, present_N3, self.slices)
+        self.objective: Objective = create(config.objective, self.model, blocks, config.seed).to(self.device)
+        self.average = copy.deepcopy(self.model).requires_grad_(False) if config.weight_ema > 0 else None
+        self.optimizers = Optimizers(self.model, config.optim, heads=self.objective)
         self.sampler = Sampler(
             manifest,
             seed=config.seed,
             shots_per_step=config.shots_per_step,
-            mask_share=config.mask_share,
+            masks=config.objective.masks,
             metadata_drop_share=config.metadata_drop_share,
+            reads=_reads(config),
         )
         self.step = 0
 
-    def take_step(self, scale: float) -> tuple[float, float, int]:
-        """The sampler's next step at `scale` of the learning rates: (loss, gradient norm, shots seen).
+    @property
+    def exported(self) -> MediaFM:
+        """The network that is evaluated and exported: the moving average, if there is one."""
+        return self.model if self.average is None else self.average
+
+    def take_step(self, scale: float) -> StepResult:
+        """The sampler's next step at `scale` of the learning rates.
 
         Raises:
             TrainingError: the loss or a gradient is not finite; says which step and which titles.
         """
         return self.train_on(self.sampler.next_step(), scale)
 
-    def train_on(self, windows: Sequence[MaskedWindow], scale: float) -> tuple[float, float, int]:
+    def train_on(self, windows: Sequence[MaskedWindow], scale: float) -> StepResult:
         """One optimizer step on these windows; returns and raises as `take_step`."""
-        num_masked = sum(int(item.is_masked.sum()) for item in windows)
         self.model.train()
+        counts = counts_of(windows, self.corpus)
+        sums: dict[str, float] = {}
         loss = 0.0
         for run in in_micro_steps(windows, self.config.shots_per_micro_step):
-            batch = collate(run, self.corpus, self.config.model.metadata_dim).to(self.device)
+            batch = collate(run, self.corpus, self.config.model.metadata_dim, self.slices).to(self.device)
             with self._autocast():
-                predicted_ME = self.model(batch.shots)
-            share = msm_loss(predicted_ME, batch.target_ME, num_masked)
+                terms = self.objective.terms(self.model, batch, counts)
+            share = torch.stack([weight * term for weight, term in terms.values()]).sum()
             share.backward()  # type: ignore[no-untyped-call]
             loss += float(share.detach())
+            for name, (_, term) in terms.items():
+                sums[name] = sums.get(name, 0.0) + float(term.detach())
         self._check_finite(loss, "loss", windows)
         self.optimizers.set_scale(scale)
         norm = self.optimizers.clip()
         self._check_finite(norm, "gradient norm", windows)
         self.optimizers.step()
         self.step += 1
-        return loss, norm, sum(item.window.num_shots for item in windows)
+        self.objective.after_step(self.model, self.step)
+        self._follow()
+        return StepResult(loss=loss, terms=sums, gradient_norm=norm, num_shots=counts.num_shots)
 
     @torch.no_grad()
     def predict(self, items: Sequence[EvaluationItem]) -> list[Floats]:
-        """For each item the predictions [masked shots, E] of the model as it stands."""
-        self.model.eval()
+        """For each item the predictions [masked shots, E] of the exported network as it stands."""
+        model = self.exported.eval()
         found: list[Floats] = []
         for run in batches_of(items, self.config.shots_per_micro_step):
-            batch = collate([item.as_masked_window() for item in run], self.corpus, self.config.model.metadata_dim)
+            windows = [item.as_masked_window() for item in run]
+            batch = collate(windows, self.corpus, self.config.model.metadata_dim, self.slices)
             with self._autocast():
-                predicted_ME = self.model(batch.shots.to(self.device))
+                predicted_ME = model(batch.shots.to(self.device))
             counts = [int(item.is_masked.sum()) for item in run]
             found += np.split(predicted_ME.float().cpu().numpy(), np.cumsum(counts)[:-1])
         return found
 
     def state(self) -> TrainState:
         """A copy that later steps do not change."""
-        weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-        return TrainState(self.step, weights, _copied(self.optimizers.state_dict()), self.sampler.state)
+        return TrainState(
+            self.step,
+            _copied(self.model.state_dict()),
+            _copied(self.optimizers.state_dict()),
+            self.sampler.state,
+            _copied(self._extra()),
+        )
 
     def restore(self, state: TrainState) -> None:
         """Goes back to `state`: the next step is the one that followed it."""
         self.model.load_state_dict(state.weights)
         self.optimizers.load_state_dict(_copied(state.optimizers))
+        self.objective.load_state_dict(_under("objective.", state.extra))
+        if self.average is not None:
+            self.average.load_state_dict(_under("average.", state.extra))
         self.sampler.restore(state.sampler)
         self.step = state.step
+
+    def _extra(self) -> dict[str, torch.Tensor]:
+        found = {f"objective.{name}": tensor for name, tensor in self.objective.state_dict().items()}
+        if self.average is not None:
+            found |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        return found
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Moves the average; at first it keeps less of itself, so that the first weights are soon forgotten."""
+        if self.average is not None:
+            kept = min(self.config.weight_ema, self.step / (self.step + 10))
+            for own, other in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                own.lerp_(other, 1.0 - kept)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         is_bfloat16 = self.config.precision == "bfloat16" or (
@@ -122,22 +182,62 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16) if is_bfloat16 else nullcontext()
 
     def _check_finite(self, value: float, what: str, windows: Sequence[MaskedWindow]) -> None:
-        if math.isfinite(value):
-            return
-        titles = sorted({item.window.title_id for item in windows})
-        raise TrainingError(
-            f"{what} {value} at step {self.step}",
-            rule="training stops at a number that is not finite",
-            where=f"titles {', '.join(titles[:10])}{' ...' if len(titles) > 10 else ''}",
-            remedy="Lower the learning rates, or look at these titles' vectors.",
-        )
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{what} {value} at step {self.step}",
+                rule="training stops at a number that is not finite",
+                where=f"titles {titles_of(windows)}",
+                remedy="Lower the learning rates, or look at these titles' vectors.",
+            )
+
+
+def titles_of(windows: Sequence[MaskedWindow]) -> str:
+    """The titles of a step, for a message: the first ten."""
+    titles = sorted({item.window.title_id for item in windows})
+    return f"{', '.join(titles[:10])}{' ...' if len(titles) > 10 else ''}"
+
+
+def first_model(config: TrainConfig, rows_NE: Floats, head_bias: Floats) -> MediaFM:
+    """The network before its first step.
+
+    Args:
+        rows_NE: fused vectors of training shots, for first weights "from data".
+        head_bias: float32 [E], where its predictions begin.
+    """
+    model = build(config.model, config.seed, torch.from_numpy(head_bias))
+    if config.first_weights == "data":
+        begin_from_data(model, torch.from_numpy(rows_NE), torch.Generator().manual_seed(config.seed))
+    return model
+
+
+def block_slices(manifest: TrainingManifest) -> Slices:
+    """The modalities' blocks of the manifest's fused vectors, in the order of `Modality`."""
+    found = Space.from_json(manifest.space).slices
+    return found[Modality.VIDEO], found[Modality.AUDIO], found[Modality.TEXT]
+
+
+def _blocks(manifest: TrainingManifest, rows_NE: Floats, present_N3: Flags, slices: Slices) -> Blocks:
+    weights = Space.from_json(manifest.space).weights
+    ordered = [weights[modality] for modality in Modality]
+    return measure(torch.from_numpy(rows_NE), torch.from_numpy(present_N3), slices, ordered)
+
+
+def _reads(config: TrainConfig) -> Reads | None:
+    if config.objective.family != "contextual":
+        return None
+    told = config.objective.contextual
+    return Reads(student=told.student_reads, teacher=told.teacher_reads)
+
+
+def _under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _copied(value: Any) -> Any:
     """A deep copy whose tensors are cloned."""
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _copied(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_copied(item) for item in value]

@@ -8,12 +8,12 @@ from mediafm.data.manifest import build_manifest
 from mediafm.data.sampler import Sampler
 from mediafm.data.split import Split
 from mediafm.data.synthetic import SyntheticSettings, draw_catalog
-from mediafm.objective.masking import num_masked
+from mediafm.objective.masking import MaskConfig, num_masked
 
 
 def sampler(manifest, **changes):
     return Sampler(
-        manifest, **{"seed": 3, "shots_per_step": 40, "mask_share": 0.2, "metadata_drop_share": 0.3, **changes}
+        manifest, **{"seed": 3, "shots_per_step": 40, "masks": MaskConfig(), "metadata_drop_share": 0.3, **changes}
     )
 
 

@@ -17,7 +17,9 @@ def test_an_unknown_field_is_refused(config):
         TrainConfig.from_json({**config.as_json(), "dropout": 0.1})
 
 
-@pytest.mark.parametrize("change", [{"mask_share": 0.0}, {"patience_evaluations": 0}, {"decay_share": 1.5}])
+@pytest.mark.parametrize(
+    "change", [{"weight_ema": 1.0}, {"explosion_factor": 1.0}, {"patience_evaluations": 0}, {"decay_share": 1.5}]
+)
 def test_impossible_settings_are_refused(config, change):
     with pytest.raises(ConfigError, match=r"shares lie in \[0, 1\]"):
         replace(config, **change)
