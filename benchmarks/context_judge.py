@@ -5,8 +5,8 @@ model's row comes from `Judge.row(name, function)`, where the function gives a `
 
 Titles of the manifest's train and validation splits fit the probes, those of its test split judge. Where the test split
 has too few, titles are judged in folds by group: titles that the judged model trained on are then among them. `fresh`
-fits and judges on titles beyond the catalogue instead, the same ones whatever its size: 30 titles hold too few scenes to
-fit a probe on, whatever the vectors are worth.
+fits and judges on titles beyond the catalogue instead, the same ones whatever its size: 30 titles hold too few scenes
+to fit a probe on, whatever the vectors are worth.
 
 Score: macro average precision over the classes of one-vs-rest ridge probes (see `context_ridge`). Intervals: bootstrap
 over the groups of judged titles, by `mediafm.probes.intervals`, the same draws for every row.
