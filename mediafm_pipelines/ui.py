@@ -71,7 +71,7 @@ def _dagster(host: str, port: int) -> list[str]:
 
 
 def _mlflow(config: Config, host: str, port: int) -> list[str]:
-    from mediafm.registry import Registry
+    from mediafm.registry.registry import Registry
 
     registry = Registry.at(config.state_path, config.orchestration)
     registry.set_up()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mediafm.probes.embedding_map import embedding_map
-from mediafm.registry import Registry
+from mediafm.registry.registry import Registry
 from mediafm.steps.contextual import champion_sha256, space_producers
 from mediafm.steps.evaluation import Evaluation, evaluate_candidate, evaluate_served, is_served_measured
 from mediafm.steps.features import stored_features

