@@ -203,7 +203,7 @@ class ModelSource:
         # The final norm divides by a row's length anyhow; sqrt(D) keeps unit rows clear of its epsilon.
         model, device = self.model, next(self.model.parameters()).device
         x_nD = last_nD.to(device) * self.model.config.hidden_dim**0.5
-        return unit_rows(model.head(model.final_norm(x_nD)).float().cpu().numpy())
+        return unit_rows(model.decode(x_nD).float().cpu().numpy())
 
 
 @torch.no_grad()
