@@ -59,7 +59,9 @@ class Optimizers:
             heads: what an objective trains beside the model; goes to AdamW, its matrices decayed.
         """
         self._config = config
-        trained = [parameter for parameter in heads.parameters() if parameter.requires_grad] if heads is not None else []
+        trained = (
+            [parameter for parameter in heads.parameters() if parameter.requires_grad] if heads is not None else []
+        )
         self._parameters = [*module.parameters(), *trained]
         muon, adamw = _groups(module, config, rules)
         for is_decayed in (True, False):
@@ -71,6 +73,11 @@ class Optimizers:
         if adamw:
             self._members.append(torch.optim.AdamW(adamw, lr=config.adamw_lr, betas=config.adamw_betas))
         self._top_rates = [[group["lr"] for group in member.param_groups] for member in self._members]
+
+    @property
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """All that is trained, in an order that is the same on every rank."""
+        return self._parameters
 
     def set_scale(self, scale: float) -> None:
         """Sets every learning rate to `scale` times its top."""

@@ -28,6 +28,7 @@ from mediafm.train.collapse import CollapseLimits, CollapseWatch
 from mediafm.train.config import TrainConfig
 from mediafm.train.curves import CurvePoint
 from mediafm.train.evaluation import FUSED_VIEW
+from mediafm.train.ranks import ALONE, Ranks
 from mediafm.train.report import finish
 from mediafm.train.run_state import RunFolder, RunState, finite_or_none
 from mediafm.train.skill import SkillMeter, corpus_means, fit_predictors
@@ -74,8 +75,11 @@ def train(
     progress: Progress | None = None,
     on_metrics: OnMetrics | None = None,
     folder: RunFolder | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Trains one checkpoint, or goes on with one that was stopped.
+
+    Of several ranks each calls this with the same arguments and gets the same result; the first one writes states.
 
     Args:
         manifest: what the run sees.
@@ -84,12 +88,13 @@ def train(
         device: a torch device.
         progress, on_metrics: told of every step, and of every evaluation of this process.
         folder: where the run's states rest; they must be those of this manifest, configuration and device.
+        ranks: this process among those that train together.
 
     Raises:
         TrainingError: a number was not finite.
     """
     with cpu_threads(threads_for(config.model, device)):
-        run = _Run(manifest, corpus, config, device, progress, on_metrics, folder)
+        run = _Run(manifest, corpus, config, device, progress, on_metrics, folder, ranks)
         run.stable_phase()
         run.decay_phase()
         run.trainer.restore(run.best_state)
@@ -111,13 +116,15 @@ class _Run:
         progress: Progress | None,
         on_metrics: OnMetrics | None,
         folder: RunFolder | None,
+        ranks: Ranks,
     ) -> None:
         self.config = config
+        self.ranks = ranks
         self.began = time.monotonic()
         self._seconds_before = 0.0
         self.predictors = fit_predictors(manifest, corpus, "random")
         mean = corpus_means(manifest, corpus)[FUSED_VIEW]
-        self.trainer = Trainer(manifest, corpus, config, mean, device)
+        self.trainer = Trainer(manifest, corpus, config, mean, device, ranks)
         self.meter = SkillMeter(
             manifest, corpus, self.predictors, Split.VALIDATION, "random", config.max_validation_shots
         )
@@ -141,6 +148,7 @@ class _Run:
         saved = folder.load() if folder is not None else None
         if saved is not None:
             self._go_on_from(saved)
+        self.trainer.check_ranks()
 
     def elapsed(self) -> float:
         """Seconds that the run has taken, those of earlier processes included."""
@@ -189,7 +197,7 @@ class _Run:
             "num_shots": self._num_shots,
             "step_seconds": self._seconds,
             "elapsed_seconds": self.elapsed(),
-            "build": build_facts(),
+            "build": self._build(),
         }
         return RunState(present=self.trainer.state(), best=self.best_state, memory=memory)
 
@@ -207,15 +215,21 @@ class _Run:
         self._num_shots, self._seconds = memory["num_shots"], memory["step_seconds"]
         self._seconds_before = memory["elapsed_seconds"]
         self.resumed_at_step = self.num_steps
-        if memory["build"] != build_facts():
+        if memory["build"] != self._build():
             self.notes.append(
-                f"gone on at step {self.num_steps} on another build ({build_facts()} instead of {memory['build']}): "
+                f"gone on at step {self.num_steps} on another build ({self._build()} instead of {memory['build']}): "
                 "the weights are as good, and not bit by bit those of a run that never stopped"
             )
 
+    def _build(self) -> dict[str, Json]:
+        return {**build_facts(), "num_ranks": self.ranks.count}
+
     def _save_if_due(self) -> None:
-        if self._folder is not None and self.num_steps % self.config.save_every_steps == 0:
-            self._folder.save(self.state())
+        folder = self._folder
+        if folder is not None and self.num_steps % self.config.save_every_steps == 0:
+            self.trainer.check_ranks()
+            state = self.state()
+            self.ranks.together(lambda: folder.save(state) if self.ranks.is_first else None)
 
     def facts(self) -> dict[str, Any]:
         """How the run went, for the report."""
@@ -270,14 +284,15 @@ class _Run:
             self.stop_reason = "max_steps"
             return True
         elapsed, bound = self.elapsed(), self.config.max_seconds
-        if bound is not None and elapsed >= bound / (1 + self.config.decay_share):
+        if bound is not None and self.ranks.of_first(elapsed) >= bound / (1 + self.config.decay_share):
             self.stop_reason = "max_seconds"
             return True
         return False
 
     def _evaluate(self, phase: str) -> None:
+        self.trainer.share_measures()
         losses = self.meter.losses(self.trainer.predict(self.meter.items))
-        loss = losses[FUSED_VIEW].mean
+        loss = self.ranks.of_first(losses[FUSED_VIEW].mean)
         skill, by_modality = self.meter.quick(losses)
         rates = self.trainer.optimizers.rates()
         point = CurvePoint(
@@ -303,7 +318,7 @@ class _Run:
         self.curves.append(point)
         self._steps, self._num_shots, self._seconds = [], 0, 0.0
         with self._stopping():
-            self._check_collapse(point.rank_share)
+            self.ranks.together(lambda: self._check_collapse(point.rank_share))
         self._keep_if_better(loss)
         if self._on_metrics is not None:
             self._on_metrics(point)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -74,14 +74,6 @@ class Ranks:
             for parameter, values in zip(bucket, torch.split(flat, [one.numel() for one in bucket]), strict=True):
                 parameter.grad = values.view_as(parameter)
 
-    def sum_number(self, value: float) -> float:
-        """The sum of all ranks' numbers, in double precision; the same bits on all."""
-        if self.count == 1:
-            return value
-        total = torch.tensor(value, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total)
-        return float(total)
-
     def of_first(self, value: float) -> float:
         """The first rank's number: for what a clock decides."""
         if self.count == 1:
@@ -101,23 +93,47 @@ class Ranks:
         dist.all_gather_into_tensor(whole, padded)
         return [part[:size].to(own.device) for part, size in zip(torch.split(whole, longest), sizes, strict=True)]
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is done inside succeeds on all ranks, or all raise: the ranks that did it say whose error it was."""
-        error: Exception | None = None
+    def summed(self, work: Callable[[], Mapping[str, float]]) -> dict[str, float]:
+        """Does `work` on every rank; by name the sums of the numbers that it gave, the same bits on all.
+
+        Raises:
+            Exception: `work` failed here.
+            MediaFMError: it failed on another rank; the place says on which.
+        """
+        if self.count == 1:
+            return dict(work())
         try:
-            yield
-        except Exception as raised:
-            if self.count == 1:
-                raise
-            error = raised
-        if self.count == 1 or not self.sum_number(float(error is not None)):
-            return
-        told = self._texts(json.dumps(error_parts(error)) if error else "")
-        if error is not None:
-            raise error
-        rank, text = next((rank, text) for rank, text in enumerate(told) if text)
-        raise error_from(json.loads(text), rank)
+            own = json.dumps({"numbers": work()})
+        except Exception as error:
+            self._texts(json.dumps({"error": error_parts(error)}))
+            raise
+        sums: dict[str, float] = {}
+        for rank, text in enumerate(self._texts(own)):
+            told = json.loads(text)
+            if "error" in told:
+                raise error_from(told["error"], rank)
+            for name, number in told["numbers"].items():
+                sums[name] = sums.get(name, 0.0) + number
+        return sums
+
+    def together(self, work: Callable[[], Item]) -> Item:
+        """Does `work` on every rank: all succeed, or all raise as `summed` does."""
+        found: list[Item] = []
+
+        def once() -> dict[str, float]:
+            found.append(work())
+            return {}
+
+        self.summed(once)
+        return found[0]
+
+    def copy_buffers(self, module: nn.Module) -> None:
+        """The first rank's buffers become every rank's: what was gathered from its share alone."""
+        if self.count > 1:
+            for _, buffer in sorted(module.named_buffers()):
+                told = buffer.to(self.device)
+                dist.broadcast(told, src=0)
+                buffer.copy_(told)
 
     def check_same(self, what: str, digest: str) -> None:
         """Raises `TrainingError`: the ranks came to differ in `what`, of which each gives a digest."""
@@ -133,11 +149,9 @@ class Ranks:
             )
 
     def _texts(self, text: str) -> list[str]:
-        """Every rank's text, by rank."""
-        data = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.zeros(0).byte()
+        """Every rank's text, by rank; none is empty."""
+        data = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
         lengths = [int(length) for length in self.gather(torch.tensor([len(data)]), [1] * self.count)]
-        if not any(lengths):
-            return [""] * self.count
         return [bytes(part.tolist()).decode() for part in self.gather(data, lengths)]
 
 

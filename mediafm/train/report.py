@@ -49,7 +49,7 @@ def finish(
         "skill": _skill(trainer, manifest, predictors),
         "layers": table.as_json(),
         "is_uncollapsed": is_uncollapsed(table),
-        "environment": environment(trainer.device),
+        "environment": {**environment(trainer.device), "num_ranks": trainer.ranks.count},
     }
     return make_checkpoint(
         trainer.exported, table.export_layers, manifest.space, manifest.sha256, trainer.config.as_json(), report

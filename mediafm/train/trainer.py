@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mediafm.errors import TrainingError
 from mediafm.fusion import Space
 from mediafm.model.from_data import begin_from_data
 from mediafm.model.mediafm import MediaFM, build
+from mediafm.objective.batch import StepCounts
 from mediafm.objective.blocks import Blocks, measure
 from mediafm.objective.create import create
 from mediafm.objective.objective import Objective
@@ -26,6 +28,7 @@ from mediafm.optim.optimizers import Optimizers
 from mediafm.train.batches import Slices, collate, counts_of, in_micro_steps
 from mediafm.train.config import TrainConfig
 from mediafm.train.evaluation import EvaluationItem, Flags, Floats, batches_of, training_shots
+from mediafm.train.ranks import ALONE, Ranks, weights_digest
 from mediafm.types import Modality
 
 FIRST_WEIGHTS_MAX_SHOTS = 8192
@@ -66,10 +69,20 @@ class Trainer:
     """The moving parts of one run. Draws nothing from the global generator."""
 
     def __init__(
-        self, manifest: TrainingManifest, corpus: Corpus, config: TrainConfig, head_bias: Floats, device: str
+        self,
+        manifest: TrainingManifest,
+        corpus: Corpus,
+        config: TrainConfig,
+        head_bias: Floats,
+        device: str,
+        ranks: Ranks = ALONE,
     ) -> None:
-        """Builds the model; its predictions begin at `head_bias`, float32 [E]."""
+        """Builds the model; its predictions begin at `head_bias`, float32 [E].
+
+        Several `ranks` build the same and do everything at once; each takes its share of windows and items.
+        """
         self.config = config
+        self.ranks = ranks
         self.device = torch.device(device)
         self.corpus = corpus
         self.slices = block_slices(manifest)
@@ -78,7 +91,7 @@ class Trainer:
         blocks = _blocks(manifest, rows_NE, present_N3, self.slices)
         self.objective: Objective = create(config.objective, self.model, blocks, config.seed).to(self.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if config.weight_ema > 0 else None
-        self.optimizers = Optimizers(self.model, config.optim, heads=self.objective)
+        self.optimizers = Optimizers(self.model, config.optim, heads=self.objective, exchange=ranks)
         self.sampler = Sampler(
             manifest,
             seed=config.seed,
@@ -106,18 +119,11 @@ class Trainer:
         """One optimizer step on these windows; returns and raises as `take_step`."""
         self.model.train()
         counts = counts_of(windows, self.corpus)
-        sums: dict[str, float] = {}
-        loss = 0.0
-        for run in in_micro_steps(windows, self.config.shots_per_micro_step):
-            batch = collate(run, self.corpus, self.config.model.metadata_dim, self.slices).to(self.device)
-            with self._autocast():
-                terms = self.objective.terms(self.model, batch, counts)
-            share = torch.stack([weight * term for weight, term in terms.values()]).sum()
-            share.backward()  # type: ignore[no-untyped-call]
-            loss += float(share.detach())
-            for name, (_, term) in terms.items():
-                sums[name] = sums.get(name, 0.0) + float(term.detach())
+        own = self.ranks.own(windows, [item.window.num_shots for item in windows])
+        sums = self.ranks.summed(lambda: self._backward(own, counts))
+        loss = sums.pop("loss")
         self._check_finite(loss, "loss", windows)
+        self.ranks.sum_gradients(self.optimizers.parameters)
         self.optimizers.set_scale(scale)
         norm = self.optimizers.clip()
         self._check_finite(norm, "gradient norm", windows)
@@ -127,22 +133,51 @@ class Trainer:
         self._follow()
         return StepResult(loss=loss, terms=sums, gradient_norm=norm, num_shots=counts.num_shots)
 
+    def _backward(self, windows: Sequence[MaskedWindow], counts: StepCounts) -> dict[str, float]:
+        """Adds the windows' share to the gradients; their part of "loss" and of each term."""
+        sums = {"loss": 0.0}
+        for run in in_micro_steps(windows, self.config.shots_per_micro_step):
+            batch = collate(run, self.corpus, self.config.model.metadata_dim, self.slices).to(self.device)
+            with self._autocast():
+                terms = self.objective.terms(self.model, batch, counts)
+            share = torch.stack([weight * term for weight, term in terms.values()]).sum()
+            share.backward()  # type: ignore[no-untyped-call]
+            sums["loss"] += float(share.detach())
+            for name, (_, term) in terms.items():
+                sums[name] = sums.get(name, 0.0) + float(term.detach())
+        return sums
+
     @torch.no_grad()
     def predict(self, items: Sequence[EvaluationItem]) -> list[Floats]:
         """For each item the predictions [masked shots, E] of the exported network as it stands."""
-        model = self.exported.eval()
+        count, width = self.ranks.count, self.config.model.fused_dim
+        runs = list(batches_of(items, self.config.shots_per_micro_step))
         found: list[Floats] = []
-        for run in batches_of(items, self.config.shots_per_micro_step):
-            windows = [item.as_masked_window() for item in run]
-            batch = collate(windows, self.corpus, self.config.model.metadata_dim, self.slices)
-            with self._autocast():
-                predicted_ME = model(batch.shots.to(self.device))
-            counts = [int(item.is_masked.sum()) for item in run]
-            found += np.split(predicted_ME.float().cpu().numpy(), np.cumsum(counts)[:-1])
+        for start in range(0, len(runs), count):
+            dealt = runs[start : start + count]
+            own = dealt[self.ranks.rank] if self.ranks.rank < len(dealt) else []
+            predicted_ME = self.ranks.together(partial(self._predicted, own))
+            counts = [[int(item.is_masked.sum()) for item in run] for run in dealt]
+            sizes = [sum(numbers) * width for numbers in counts] + [0] * (count - len(dealt))
+            for numbers, part in zip(counts, self.ranks.gather(predicted_ME.flatten(), sizes), strict=False):
+                rows_ME = part.view(-1, width).cpu().numpy()
+                found += np.split(rows_ME, np.cumsum(numbers)[:-1])
         return found
 
+    def _predicted(self, items: Sequence[EvaluationItem]) -> torch.Tensor:
+        """What the exported network says of all items' masked shots, float32 [M, E] on its device."""
+        model = self.exported.eval()
+        if not items:
+            return torch.zeros(0, self.config.model.fused_dim, device=self.device)
+        windows = [item.as_masked_window() for item in items]
+        batch = collate(windows, self.corpus, self.config.model.metadata_dim, self.slices)
+        with self._autocast():
+            predicted_ME: torch.Tensor = model(batch.shots.to(self.device))
+        return predicted_ME.float()
+
     def state(self) -> TrainState:
-        """A copy that later steps do not change."""
+        """A copy that later steps do not change; the same on all ranks, which take it at once."""
+        self.share_measures()
         return TrainState(
             self.step,
             _copied(self.model.state_dict()),
@@ -150,6 +185,15 @@ class Trainer:
             self.sampler.state,
             _copied(self._extra()),
         )
+
+    def share_measures(self) -> None:
+        """What the objective gathered from a rank's share becomes the first rank's on all: they judge alike."""
+        self.ranks.copy_buffers(self.objective)
+
+    def check_ranks(self) -> None:
+        """Raises `TrainingError`: the ranks' weights differ."""
+        if self.ranks.count > 1:
+            self.ranks.check_same("weights", weights_digest(self.model))
 
     def restore(self, state: TrainState) -> None:
         """Goes back to `state`: the next step is the one that followed it."""
