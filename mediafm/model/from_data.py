@@ -68,6 +68,7 @@ def _attend_by_distance(attention: Attention) -> None:
 
     Equal queries and keys whose rotary pairs are (c, 0) have exactly that inner product, with c^2 = scale * sqrt(K)
     against the division by sqrt(K). Over rotary's geometric frequencies the sum falls about as log(distance) grows.
+    Normalised, their inner product is the mean over those K/2 pairs, and the learned scale makes it the sum.
     """
     heads, width = attention.num_heads, attention.head_dim
     scale_H = SHARPEST * (BROADEST / SHARPEST) ** (torch.arange(heads) / max(heads - 1, 1))
@@ -75,6 +76,8 @@ def _attend_by_distance(attention: Attention) -> None:
     bias_HK[:, : width // 2] = (scale_H * math.sqrt(width)).sqrt()[:, None]
     attention.query.bias.copy_(bias_HK.flatten())
     attention.key.bias.copy_(bias_HK.flatten())
+    if attention.query_scale is not None:
+        attention.query_scale.copy_(scale_H[:, None] * (width // 2))
     attention.value.weight.copy_(torch.eye(heads * width))
     attention.output.weight.copy_(torch.eye(heads * width))
 

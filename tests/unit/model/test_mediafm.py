@@ -7,10 +7,10 @@ from torch.nn import functional
 from mediafm.errors import MediaFMError
 from mediafm.model import blocks, presets
 from mediafm.model.batch import PackedShots, pack
-from mediafm.model.layout import layout_of, rotary_table
+from mediafm.model.layout import rotary_table
 from mediafm.model.mediafm import build, num_parameters
+from tests.unit.model.sequences import E, M, sequence
 
-E, M = 24, 8
 OURS = replace(presets.tiny(E, M), has_zero_init=False)
 FORMS = {
     "ours": OURS,
@@ -18,33 +18,6 @@ FORMS = {
     "published": presets.published_tiny(E, M),
     "qk norm": replace(OURS, has_qk_norm=True),
 }
-
-
-def sequence(seed, num_shots, has_metadata=True, num_masked=1):
-    generator = torch.Generator().manual_seed(seed)
-    fused = functional.normalize(torch.randn(num_shots, E, generator=generator), dim=-1)
-    present = torch.rand(num_shots, 3, generator=generator) > 0.3
-    present[:, 0] = True
-    is_masked = torch.zeros(num_shots, dtype=torch.bool)
-    is_masked[torch.randperm(num_shots, generator=generator)[:num_masked]] = True
-    metadata = torch.randn(M, generator=generator) if has_metadata else None
-    return fused, present, metadata, is_masked
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_titles_vectors_do_not_depend_on_how_it_was_batched(form):
-    model = build(FORMS[form], 0)
-    sequences = [sequence(0, 7), sequence(1, 1), sequence(2, 19, has_metadata=False), sequence(3, 4)]
-    together = model.shot_layers(pack(sequences, M))
-    reversed_ = model.shot_layers(pack(sequences[::-1], M))
-    places = torch.split(torch.arange(31), [7, 1, 19, 4])
-    backwards = torch.split(torch.arange(31), [4, 19, 1, 7])[::-1]
-    for i, one in enumerate(sequences):
-        alone = model.shot_layers(pack([one], M))
-        for layer in range(len(alone)):
-            # float32: only the order of sums inside a matrix product may differ.
-            assert torch.allclose(together[layer][places[i]], alone[layer], atol=2e-5)
-            assert torch.allclose(reversed_[layer][backwards[i]], alone[layer], atol=2e-5)
 
 
 def test_context_reaches_every_shot_and_so_does_the_metadata():
@@ -91,15 +64,6 @@ def test_rotary_scores_depend_on_distance_only():
     assert torch.allclose(turned_q[0] @ turned_k[1], turned_q[2] @ turned_k[3], atol=1e-4)
     assert not torch.allclose(turned_q[0] @ turned_k[1], turned_q[0] @ turned_k[3], atol=1e-2)
     assert torch.allclose(turned_q.norm(dim=-1), q.norm().expand(4), atol=1e-4)
-
-
-def test_layout_by_hand():
-    layout = layout_of((2, 3), torch.device("cpu"))
-    assert layout.lengths == (4, 5)
-    assert layout.cls_B.tolist() == [0, 4]
-    assert layout.global_B.tolist() == [1, 5]
-    assert layout.shot_N.tolist() == [2, 3, 6, 7, 8]
-    assert layout.position_T.tolist() == [0, 0, 0, 1, 0, 0, 0, 1, 2]
 
 
 def test_first_weights_come_from_the_seed_and_leave_the_global_generator_alone():
