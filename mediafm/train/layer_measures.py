@@ -6,6 +6,7 @@ N shots, W width of a vector.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mediafm.train.evaluation import Floats
@@ -42,7 +43,9 @@ def chance_shares(num_shots: int) -> NDArray[np.float64]:
 
 def effective_rank(vectors_NW: Floats) -> float:
     """exp of the entropy of the normalised singular values (Roy and Vetterli 2007), of the centred vectors."""
-    values = np.linalg.svd(vectors_NW - vectors_NW.mean(axis=0), compute_uv=False).astype(np.float64)
+    # torch, because its threads are those that the run sets.
+    centred = torch.from_numpy(vectors_NW - vectors_NW.mean(axis=0))
+    values = torch.linalg.svdvals(centred).numpy().astype(np.float64)
     share = values[values > 1e-9] / max(values.sum(), 1e-12)
     return float(np.exp(-(share * np.log(share)).sum())) if len(share) else 1.0
 

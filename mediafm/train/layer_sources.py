@@ -1,7 +1,7 @@
 """Where the vectors of the export table come from: baselines of fused vectors, and a model's blocks and head.
 
-A source is asked twice: for whole titles with nothing hidden, as they are exported, and for windows with some shots
-hidden. A hidden shot reaches no other shot's vector: the model sees [MASK], a baseline sees nothing.
+A source is asked for whole titles with nothing hidden, as they are exported, and for windows with some shots hidden. A
+hidden shot reaches no other shot's vector: the model sees [MASK], a baseline sees nothing.
 
 n shots, E fused width, D model width, L layers.
 """
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mediafm.data.corpus import Corpus
+from mediafm.errors import MediaFMError
 from mediafm.model.batch import pack
 from mediafm.model.export import combine_layers, layer_vectors
 from mediafm.model.mediafm import MediaFM
@@ -113,17 +114,13 @@ class Line:
 
 
 class Source(Protocol):
-    """Gives the vectors of some lines, in the lines' order."""
+    """Gives the vectors of some lines."""
 
     @property
     def lines(self) -> Sequence[Line]: ...
 
-    def of_title(self, view: View) -> list[Vectors]:
-        """Of a whole title, nothing hidden."""
-        ...
-
-    def of_windows(self, views: Sequence[View]) -> list[list[Vectors]]:
-        """Of each window, its hidden shots hidden; what stands at hidden shots means nothing for a baseline."""
+    def vectors(self, views: Sequence[View]) -> list[list[Vectors]]:
+        """For each view its vectors in the lines' order; what a baseline has at a hidden shot means nothing."""
         ...
 
 
@@ -136,14 +133,14 @@ class Baselines:
         joined = [Line(name=f"fused ++ mean of +-{k} shots", kind="baseline", reach=k) for k in REACHES]
         return [Line(name="fused", kind="baseline"), Line(name="fused - title mean", kind="baseline"), *joined]
 
-    def of_title(self, view: View) -> list[Vectors]:
+    def vectors(self, views: Sequence[View]) -> list[list[Vectors]]:
+        return [self._of_view(view) for view in views]
+
+    def _of_view(self, view: View) -> list[Vectors]:
         rows, is_visible = unit_rows(view.visible), ~view.is_hidden
         mean = rows[is_visible].mean(axis=0) if is_visible.any() else np.zeros(rows.shape[1], np.float32)
         joined = [Vectors(wide=(rows, neighbour_means(rows, is_visible, k))) for k in REACHES]
         return [Vectors(wide=(rows,)), Vectors(wide=(unit_rows(rows - mean),)), *joined]
-
-    def of_windows(self, views: Sequence[View]) -> list[list[Vectors]]:
-        return [self.of_title(view) for view in views]
 
 
 def neighbour_means(rows_nE: Floats, is_visible: Flags, reach: int) -> Floats:
@@ -183,17 +180,26 @@ class ModelSource:
             found.append(Line(name="head output", kind="head"))
         object.__setattr__(self, "lines", tuple(found))
 
-    def of_title(self, view: View) -> list[Vectors]:
+    def vectors(self, views: Sequence[View]) -> list[list[Vectors]]:
+        is_short = [len(view.fused) <= self.model.config.max_shots for view in views]
+        short = [view for view, chosen in zip(views, is_short, strict=True) if chosen]
+        packed = iter(unit_layers(self.model, short)) if short else iter(())
+        found = [next(packed) if chosen else self._exported(view) for view, chosen in zip(views, is_short, strict=True)]
+        return [self._of_view(layers, view) for layers, view in zip(found, views, strict=True)]
+
+    def _exported(self, view: View) -> list[Tensor]:
+        """A title longer than the model's window, read in windows that overlap: as it is exported."""
+        if view.is_hidden.any():
+            raise MediaFMError(
+                f"{len(view.fused)} shots, some hidden",
+                rule=f"shots are hidden in windows of at most {self.model.config.max_shots}",
+                where="export table",
+                remedy="Cut the view into the manifest's windows.",
+            )
         fused_nE, is_present_n3, metadata_M, _ = view.tensors()
-        return self._vectors(layer_vectors(self.model, fused_nE, is_present_n3, metadata_M), view)
+        return layer_vectors(self.model, fused_nE, is_present_n3, metadata_M)
 
-    def of_windows(self, views: Sequence[View]) -> list[list[Vectors]]:
-        layers = unit_layers(self.model, views)
-        sizes = [len(view.fused) for view in views]
-        by_view = zip(*(torch.split(x_ND, sizes) for x_ND in layers), strict=True)
-        return [self._vectors(list(own), view) for own, view in zip(by_view, views, strict=True)]
-
-    def _vectors(self, layers: Sequence[Tensor], view: View) -> list[Vectors]:
+    def _of_view(self, layers: Sequence[Tensor], view: View) -> list[Vectors]:
         fused = (unit_rows(view.visible),) if self.is_joined else ()
         found = [Vectors(wide=fused, own=(combine_layers(layers, chosen).numpy(),)) for chosen in self.blocks.values()]
         return [*found, Vectors(wide=(self._decoded(layers[-1]),))] if self.has_head else found
@@ -207,11 +213,13 @@ class ModelSource:
 
 
 @torch.no_grad()
-def unit_layers(model: MediaFM, views: Sequence[View]) -> list[Tensor]:
-    """The views' shots after 0, 1, ... L blocks, hidden shots masked: each float32 [shots of all views, D], unit rows.
+def unit_layers(model: MediaFM, views: Sequence[View]) -> list[list[Tensor]]:
+    """Of each view its shots after 0, 1, ... L blocks, hidden shots masked, each float32 [n, D] with unit rows.
 
-    Nothing of a hidden shot is handed over, not even to be masked.
+    All views go through the model at once, packed. Nothing of a hidden shot is handed over, not even to be masked.
     """
     batch = pack([view.tensors() for view in views], model.config.metadata_dim)
     layers = model.shot_layers(batch.to(next(model.parameters()).device))
-    return [functional.normalize(x_ND.float(), dim=-1).cpu() for x_ND in layers]
+    sizes = [len(view.fused) for view in views]
+    parts = [torch.split(functional.normalize(x_ND.float(), dim=-1).cpu(), sizes) for x_ND in layers]
+    return [list(own) for own in zip(*parts, strict=True)]

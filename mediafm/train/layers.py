@@ -10,7 +10,8 @@ Read-outs are fitted on training titles and scored on validation titles; both ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from mediafm.data.corpus import Corpus
 from mediafm.data.manifest import PlannedTitle, TrainingManifest
 from mediafm.data.split import Part
 from mediafm.model.mediafm import MediaFM
-from mediafm.train.evaluation import EvaluationItem, Flags, batches_of
+from mediafm.train.evaluation import EvaluationItem, Flags
 from mediafm.train.layer_measures import neighbour_hits
 from mediafm.train.layer_meters import MIN_TITLE_SHOTS, Meter, TableData
 from mediafm.train.layer_rows import CRITERION, LayerRow, LayerTable, best_of, candidates, choosable
@@ -70,24 +71,23 @@ def choose_layers(
 def measure(sources: Sequence[Source], data: TableData) -> list[Meter]:
     """Every line of every source: fitted on training titles, then measured on validation titles."""
     meters = [Meter(line) for source in sources for line in source.lines]
-    for group_id, view, part, found in _titles_of(sources, data.fit_titles, data.corpus):
-        _fit_title(meters, group_id, view, part, found, data)
-    for group_id, view, found in _windows_of(sources, data.fit_items, data.corpus):
-        at, hidden = neighbour_pairs(view.is_hidden)
-        targets = data.coded_targets(view.fused[hidden])
-        for meter, vectors in zip(meters, found, strict=True):
-            meter.hidden.add(data.halves[group_id], vectors.coded(data.basis_RE)[at], targets)
+    for shown, found in _vectors(sources, _titles(data.fit_titles, data.corpus)):
+        _fit_own(meters, shown, found, data)
+    for shown, found in _vectors(sources, _windows(data.fit_items, data.corpus)):
+        _fit_hidden(meters, shown, found, data)
     for meter in meters:
         meter.own.close()
         meter.hidden.close()
-    for group_id, view, part, found in _titles_of(sources, data.scored_titles, data.corpus):
+    for shown, found in _vectors(sources, _titles(data.scored_titles, data.corpus)):
         for meter, vectors in zip(meters, found, strict=True):
-            meter.add_title(group_id, vectors.at(part).rows())
-            meter.own.score(group_id, vectors.at(part).coded(data.basis_RE), view.fused[part], data)
-    for group_id, view, found in _windows_of(sources, data.scored_items, data.corpus):
-        at, hidden = neighbour_pairs(view.is_hidden)
+            inside = vectors.at(shown.part)
+            meter.add_title(shown.group_id, inside.rows())
+            meter.own.score(shown.group_id, inside.coded(data.basis_RE), shown.view.fused[shown.part], data)
+    for shown, found in _vectors(sources, _windows(data.scored_items, data.corpus)):
+        visible, hidden = neighbour_pairs(shown.view.is_hidden)
         for meter, vectors in zip(meters, found, strict=True):
-            meter.hidden.score(group_id, vectors.coded(data.basis_RE)[at], view.fused[hidden], data)
+            inputs = vectors.coded(data.basis_RE)[visible]
+            meter.hidden.score(shown.group_id, inputs, shown.view.fused[hidden], data)
     return meters
 
 
@@ -98,15 +98,29 @@ def neighbour_pairs(is_hidden: Flags) -> tuple[NDArray[np.int64], NDArray[np.int
     return np.concatenate((after, before + 1)), np.concatenate((after + 1, before))
 
 
-def _fit_title(
-    meters: Sequence[Meter], group_id: str, view: View, part: slice, found: Sequence[Vectors], data: TableData
-) -> None:
-    targets = data.coded_targets(view.fused[part])
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What sources are shown at once, whose it is, and which of its shots count."""
+
+    group_id: str
+    view: View
+    part: slice
+
+
+def _fit_own(meters: Sequence[Meter], shown: _Shown, found: Sequence[Vectors], data: TableData) -> None:
+    targets = data.coded_targets(shown.view.fused[shown.part])
     for meter, vectors in zip(meters, found, strict=True):
-        inside = vectors.at(part)
-        meter.own.add(data.halves[group_id], inside.coded(data.basis_RE), targets)
+        inside = vectors.at(shown.part)
+        meter.own.add(data.halves[shown.group_id], inside.coded(data.basis_RE), targets)
         if meter.line.reach is not None and len(targets) >= MIN_TITLE_SHOTS:
-            meter.training_hits.add(group_id, neighbour_hits(inside.rows()))
+            meter.training_hits.add(shown.group_id, neighbour_hits(inside.rows()))
+
+
+def _fit_hidden(meters: Sequence[Meter], shown: _Shown, found: Sequence[Vectors], data: TableData) -> None:
+    visible, hidden = neighbour_pairs(shown.view.is_hidden)
+    targets = data.coded_targets(shown.view.fused[hidden])
+    for meter, vectors in zip(meters, found, strict=True):
+        meter.hidden.add(data.halves[shown.group_id], vectors.coded(data.basis_RE)[visible], targets)
 
 
 def _best_reach(meters: Sequence[Meter], criterion: str) -> LayerRow:
@@ -116,22 +130,33 @@ def _best_reach(meters: Sequence[Meter], criterion: str) -> LayerRow:
     return by_name[best.name if best else meters[0].line.name].row()
 
 
-def _titles_of(
-    sources: Sequence[Source], titles: Sequence[tuple[PlannedTitle, Part]], corpus: Corpus
-) -> Iterator[tuple[str, View, slice, list[Vectors]]]:
-    """(group, title, the shots that count, vectors of every line) of each title."""
+def _titles(titles: Sequence[tuple[PlannedTitle, Part]], corpus: Corpus) -> Iterator[_Shown]:
     for planned, part in titles:
         view = title_view(corpus, planned.title.title_id)
-        found = [vectors for source in sources for vectors in source.of_title(view)]
-        yield planned.group_id, view, slice(part.start, part.end), found
+        yield _Shown(planned.group_id, view, slice(part.start, part.end))
 
 
-def _windows_of(
-    sources: Sequence[Source], items: Sequence[EvaluationItem], corpus: Corpus
-) -> Iterator[tuple[str, View, list[Vectors]]]:
-    """(group, window, vectors of every line) of each pass."""
-    for run in batches_of(items, SHOTS_PER_BATCH):
-        views = [item_view(corpus, item) for item in run]
-        by_source = [source.of_windows(views) for source in sources]
-        for item, view, found in zip(run, views, zip(*by_source, strict=True), strict=True):
-            yield item.group_id, view, [vectors for part in found for vectors in part]
+def _windows(items: Sequence[EvaluationItem], corpus: Corpus) -> Iterator[_Shown]:
+    for item in items:
+        yield _Shown(item.group_id, item_view(corpus, item), slice(0, item.window.num_shots))
+
+
+def _vectors(sources: Sequence[Source], shown: Iterable[_Shown]) -> Iterator[tuple[_Shown, list[Vectors]]]:
+    """Everything shown, with the vectors of every line of every source; so many shots at once as a batch holds."""
+    for run in _runs(shown):
+        by_source = [source.vectors([one.view for one in run]) for source in sources]
+        for one, found in zip(run, zip(*by_source, strict=True), strict=True):
+            yield one, [vectors for part in found for vectors in part]
+
+
+def _runs(shown: Iterable[_Shown]) -> Iterator[list[_Shown]]:
+    run: list[_Shown] = []
+    num_shots = 0
+    for one in shown:
+        run.append(one)
+        num_shots += len(one.view.fused)
+        if num_shots >= SHOTS_PER_BATCH:
+            yield run
+            run, num_shots = [], 0
+    if run:
+        yield run

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
+import torch
 
 from mediafm.data.corpus import Corpus
 from mediafm.data.manifest import TrainingManifest
@@ -87,10 +87,7 @@ def _masked_outputs(
     """(item, the masked shots' unit fused vectors [M, E], name -> their outputs [M, D]) of each item, in order."""
     for run in batches_of(items, SHOTS_PER_BATCH):
         views = [item_view(corpus, item) for item in run]
-        is_masked = np.concatenate([item.is_masked for item in run])
-        edges = np.cumsum([int(item.is_masked.sum()) for item in run])[:-1]
-        blocks = [x_ND[is_masked] for x_ND in unit_layers(model, views)]
-        found = {name: np.split(combine_layers(blocks, chosen).numpy(), edges) for name, chosen in layers.items()}
-        for place, (item, view) in enumerate(zip(run, views, strict=True)):
-            rows = {name: np.ascontiguousarray(parts[place]) for name, parts in found.items()}
+        for item, view, blocks in zip(run, views, unit_layers(model, views), strict=True):
+            masked = [x_nD[torch.from_numpy(item.is_masked)] for x_nD in blocks]
+            rows = {name: combine_layers(masked, chosen).numpy() for name, chosen in layers.items()}
             yield item, unit_rows(view.fused[item.is_masked]), rows

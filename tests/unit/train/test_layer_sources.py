@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediafm.data.split import Split
+from mediafm.errors import MediaFMError
 from mediafm.model.batch import pack
 from mediafm.model.export import combine_layers, layer_vectors
 from mediafm.model.mediafm import build
@@ -34,14 +37,14 @@ def sources(model):
 
 def rows_of(source, views):
     """[line][view]: what stands at visible shots."""
-    found = source.of_windows(views)
+    found = source.vectors(views)
     return [[found[v][line].rows()[~views[v].is_hidden] for v in range(len(views))] for line in range(len(found[0]))]
 
 
 def test_lines_and_vectors_agree_in_number_and_are_unit(sources, corpus, manifest):
     view = title_view(corpus, manifest.titles[0].title.title_id)
     for source in sources:
-        found = source.of_title(view)
+        (found,) = source.vectors([view])
         assert len(found) == len(source.lines)
         for vectors in found:
             assert np.allclose(np.linalg.norm(vectors.rows(), axis=1), 1.0, atol=1e-5)
@@ -73,7 +76,7 @@ def test_a_visible_shot_reaches_its_neighbours(sources, corpus, manifest):
     changed = View(fused, view.is_present, view.metadata, view.is_hidden)
     moved = {}
     for source in sources:
-        for line, one, other in zip(source.lines, source.of_title(view), source.of_title(changed), strict=True):
+        for line, one, other in zip(source.lines, *source.vectors([view, changed]), strict=True):
             moved[line.name] = not np.allclose(one.rows()[4], other.rows()[4], atol=1e-6)
     assert not moved["fused"]
     assert not moved["block 0"]
@@ -84,12 +87,21 @@ def test_titles_are_read_as_they_are_exported(model, corpus, manifest):
     view = title_view(corpus, manifest.titles[0].title.title_id)
     fused, present, metadata, _ = view.tensors()
     layers = layer_vectors(model, fused, present, metadata)
-    found = ModelSource(model, {"blocks 1-2": (1, 2)}, has_head=True).of_title(view)
-    assert np.array_equal(found[0].rows(), unit_rows(combine_layers(layers, (1, 2)).numpy()))
-    # With nothing hidden a packed window gives the same.
-    (window,) = ModelSource(model, {"blocks 1-2": (1, 2)}, has_head=True).of_windows([view])
-    for one, other in zip(found, window, strict=True):
-        assert np.allclose(one.rows(), other.rows(), atol=1e-5)
+    ((found,),) = ModelSource(model, {"blocks 1-2": (1, 2)}).vectors([view])
+    assert np.allclose(found.rows(), combine_layers(layers, (1, 2)).numpy(), atol=1e-5)
+
+
+def test_a_title_longer_than_the_window_is_read_as_it_is_exported_and_never_with_shots_hidden(config, corpus, manifest):
+    short = build(replace(config.model, max_shots=6), 3).eval()
+    source = ModelSource(short, {"block 2": (2,)})
+    view = title_view(corpus, manifest.titles[0].title.title_id)
+    brief = View(view.fused[:6], view.is_present[:6], view.metadata, view.is_hidden[:6])
+    (long,), (cut,) = source.vectors([view, brief])
+    assert np.allclose(long.rows(), layer_vectors(short, *view.tensors()[:3])[2].numpy(), atol=1e-5)
+    assert len(cut.rows()) == 6
+    hidden = View(view.fused, view.is_present, view.metadata, ~view.is_hidden)
+    with pytest.raises(MediaFMError, match="some hidden"):
+        source.vectors([hidden])
 
 
 def test_the_head_reads_what_the_model_would_say(model, corpus, manifest):
@@ -97,7 +109,7 @@ def test_the_head_reads_what_the_model_would_say(model, corpus, manifest):
     view = item_view(corpus, item)
     with torch.no_grad():
         predicted = model(pack([view.tensors()], model.config.metadata_dim)).numpy()
-    ((head,),) = ModelSource(model, {}, has_head=True).of_windows([view])
+    ((head,),) = ModelSource(model, {}, has_head=True).vectors([view])
     assert np.allclose(head.rows()[view.is_hidden], unit_rows(predicted), atol=1e-4)
 
 
