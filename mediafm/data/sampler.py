@@ -105,7 +105,10 @@ class Sampler:
         if self._reads is None:
             return MaskedWindow(window, mask, is_metadata_dropped)
         unread, by_teacher = (draw_unread(shares, rng) for shares in (self._reads.student, self._reads.teacher))
-        return MaskedWindow(window, replace(mask, is_dropped=mask.is_dropped | unread), is_metadata_dropped, by_teacher)
+        both = mask.is_dropped | unread
+        # Dropped by both, nothing might be left to read: then the student's reading alone counts.
+        mask = replace(mask, is_dropped=unread if both.all() else both)
+        return MaskedWindow(window, mask, is_metadata_dropped, by_teacher)
 
     def _advance(self, place: int) -> None:
         step, epoch = self.state.step + 1, self.state.epoch

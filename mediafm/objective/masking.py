@@ -2,11 +2,13 @@
 
 Published (Netflix, "MediaFM", 23 February 2026): 20 % of a sequence's shots are replaced by a learned [MASK]. Our
 choice: exactly `max(1, round(share * n))` of them, from a generator that is given. Options, each off unless asked for:
-- span masks: hidden shots come in runs (SpanBERT, Joshi et al. 2020, section 3.1; wav2vec 2.0, Baevski et al. 2020);
-  ours: runs of geometric length are laid until exactly that many shots are hidden.
-- per-modality masks: single modalities of shots that stay visible are hidden as well and are to be predicted (as in
-  4M, Mizrahi et al. 2023, where each modality has its own mask).
-- modality dropout: a sequence loses a whole modality, which is not predicted (AV-HuBERT, Shi et al. 2022, section 3.2).
+- span masks: hidden shots come in runs (SpanBERT, Joshi et al. 2020, section 3.1, with lengths from a geometric
+  distribution; wav2vec 2.0, Baevski et al. 2020); ours: exactly as many shots as without, in as many runs as give the
+  mean length, all ways to divide them equally likely: nearly geometric where there are many.
+- per-modality masks: single modalities of shots that stay visible are hidden as well and are to be predicted (after
+  4M, Mizrahi et al. 2023, which draws how much of each modality is seen; ours is one share for all three).
+- modality dropout: a sequence is read without one modality; what is not hidden besides is not predicted for that
+  (after AV-HuBERT, Shi et al. 2022, whose dropout leaves the audio or the video stream alone).
 
 A hidden modality of a visible shot looks to the model as one that the shot never had. n shots, 3 modalities.
 """
@@ -54,7 +56,8 @@ class MaskConfig:
         if not is_possible:
             raise ConfigError(
                 f"{self.as_json()}",
-                rule="share lies in (0, 1), modality_share in [0, 1), shape is random or span, a run has shots",
+                rule="share lies in (0, 1), modality_share in [0, 1), modality_drop_share in [0, 1], "
+                "shape is random or span, a run has shots",
                 where="training objective, masks",
             )
 
@@ -94,20 +97,25 @@ def draw_mask(num_shots: int, share: float, rng: np.random.Generator) -> Flags:
 
 
 def draw_spans(num_shots: int, share: float, span_shots: float, rng: np.random.Generator) -> Flags:
-    """bool [num_shots]: as many as `draw_mask`, in runs of mean length `span_shots`."""
-    is_masked = np.zeros(num_shots, np.bool_)
-    left = num_masked(num_shots, share)
-    while left:
-        length = min(left, int(rng.geometric(1.0 / span_shots)))
-        start = int(rng.integers(num_shots))
-        # A run begins at the first free shot and ends at its length or at a shot that is hidden already.
-        free = np.flatnonzero(~is_masked)
-        first = int(free[np.searchsorted(free, start) % len(free)])
-        taken = is_masked[first : first + length]
-        run = int(taken.argmax()) if taken.any() else len(taken)
-        is_masked[first : first + run] = True
-        left -= run
-    return is_masked
+    """bool [num_shots]: as many as `draw_mask`, in runs of mean length `span_shots`, as near as whole runs come to it.
+
+    Runs and the gaps between them are drawn on a ring, so that no place is hidden more often than another; where the
+    ring is cut, a run may fall into two.
+    """
+    num_hidden = num_masked(num_shots, share)
+    num_free = num_shots - num_hidden
+    if not num_free:
+        return np.ones(num_shots, np.bool_)
+    num_runs = min(max(1, round(num_hidden / span_shots)), num_free)
+    lengths = np.stack([_parts(num_hidden, num_runs, rng), _parts(num_free, num_runs, rng)], axis=1).ravel()
+    ring: Flags = np.repeat(np.arange(2 * num_runs) % 2 == 0, lengths)
+    return np.roll(ring, int(rng.integers(num_shots)))
+
+
+def _parts(total: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`count` positive numbers that add up to `total`, each way of doing so equally likely."""
+    cuts = np.sort(rng.choice(total - 1, count - 1, replace=False)) + 1
+    return np.diff(np.concatenate([[0], cuts, [total]])).astype(np.int64)
 
 
 def draw(num_shots: int, config: MaskConfig, rng: np.random.Generator) -> Mask:
