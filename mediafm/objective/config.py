@@ -5,6 +5,7 @@ The fields of one family are ignored by the other; each term's source stands in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -46,7 +47,8 @@ class ContextualConfig:
         if not is_possible:
             raise ConfigError(
                 f"{asdict(self)}",
-                rule="reading shares are not negative and not all zero, 0 <= tau_start <= tau_end < 1",
+                rule="reading shares are not negative and not all zero, 0 <= tau_start <= tau_end < 1, "
+                "target_blocks and tau_steps are at least 1",
                 where="training objective, contextual",
             )
 
@@ -120,7 +122,7 @@ def resolve(name: str, changes: Mapping[str, Any] | None = None) -> ObjectiveCon
     """The preset `name` ("auto" is `DEFAULT`) with single fields changed, nested ones by nested mappings.
 
     Raises:
-        ConfigError: no such preset, or no such field.
+        ConfigError: no such preset, no such field, or a value that is not of the field's kind.
     """
     wanted = DEFAULT if name == "auto" else name
     if wanted not in PRESETS:
@@ -136,21 +138,30 @@ def resolve(name: str, changes: Mapping[str, Any] | None = None) -> ObjectiveCon
 
 def _with(config: Config, changes: Mapping[str, Any]) -> Config:
     """`config` with the fields of `changes`; a nested configuration takes a nested mapping."""
-    known = {item.name for item in fields(config)}
-    if unknown := set(changes) - known:
+    where = f"training objective, {type(config).__name__}"
+    known = {item.name: getattr(config, item.name) for item in fields(config)}
+    if unknown := sorted(set(changes) - set(known)):
+        near = get_close_matches(unknown[0], known, n=1)
         raise ConfigError(
-            f"{sorted(unknown)}",
+            f"{unknown}",
             rule=f"the fields are {', '.join(sorted(known))}",
-            where=f"training objective, {type(config).__name__}",
+            where=where,
+            remedy=f"Did you mean {near[0]!r}?" if near else "",
         )
-    found = {}
-    for name, value in changes.items():
-        before = getattr(config, name)
-        if isinstance(value, Mapping):
-            found[name] = _with(before, value)
-        else:
-            found[name] = tuple(value) if isinstance(before, tuple) else value
-    try:
-        return replace(config, **found)
-    except TypeError as error:
-        raise ConfigError(str(error), rule="a field holds a number or a name", where="training objective") from error
+    found = {name: _fitting(known[name], value, f"{where}.{name}") for name, value in changes.items()}
+    return replace(config, **found)
+
+
+def _fitting(before: Any, value: Any, where: str) -> Any:
+    """`value` as what stands in for `before`: of its kind, tuples as long as it, nested fields by name."""
+    if isinstance(before, MaskConfig | ContextualConfig) and isinstance(value, Mapping):
+        return _with(before, value)
+    if isinstance(before, tuple) and isinstance(value, list | tuple) and len(value) == len(before):
+        return tuple(_fitting(one, item, where) for one, item in zip(before, value, strict=True))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(before, float) and is_number:
+        return float(value)
+    if isinstance(before, int | str) and type(value) is type(before):
+        return value
+    kind = "a table of fields" if isinstance(before, MaskConfig | ContextualConfig) else f"of the kind of {before!r}"
+    raise ConfigError(f"{value!r}", rule=f"this field is {kind}", where=where)
