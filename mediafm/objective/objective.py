@@ -1,7 +1,8 @@
 """What an objective is: terms whose weighted sum a step minimises, and what it keeps beside the model.
 
 An objective gives a micro-step's *share*: sums over its rows divided by the counts of the whole step, so that cutting a
-step into micro-steps, or dealing it to ranks, moves nothing but rounding. The model's head predicts fused vectors under
+step into micro-steps, or dealing it to ranks, moves nothing but rounding; only `terms.contrast` and `spread_penalty`,
+which compare a micro-step's shots with one another, depend on the cut. The model's head predicts fused vectors under
 every objective: where the objective itself does not need that, the head reads detached outputs, so that skill is
 measured the same way and the trunk does not feel it.
 """

@@ -24,9 +24,9 @@ def cosine_distances(predicted_ME: Tensor, target_ME: Tensor) -> Tensor:
 def standardised_errors(predicted_ME: Tensor, target_ME: Tensor, blocks: Blocks) -> Tensor:
     """Squared error of each block over that block's variance on training shots, float32 [M, 3].
 
-    Targets standardised per modality (MAE, He et al. 2022, section 4: normalised targets are better; theirs per patch,
-    ours by the modality's own mean and one variance): who predicts the training mean has error 1 in every modality,
-    so that no modality owns the loss by its spread.
+    Targets standardised per modality (after MAE, He et al. 2022, section 4, where normalised targets do better; theirs
+    per patch, ours by the modality's own mean and one variance): who predicts the training mean has error 1 in every
+    modality, so that no modality owns the loss by its spread.
 
     Args:
         target_ME: from `Blocks.targets`.
@@ -58,7 +58,8 @@ def spread_penalty(vectors_ND: Tensor) -> Tensor:
 
     Source: VICReg (Bardes et al. 2022, section 4.1, equations 1 to 4): each coordinate's standard deviation over the
     batch at least 1, coordinates uncorrelated. Ours: unit rows scaled by sqrt(D), so that a spread-out vector's
-    coordinates have size 1.
+    coordinates have size 1; one weight for both terms (theirs 25 to 1). Statistics of the micro-step's shots: like
+    `contrast`, and unlike the other terms, it depends on how a step is cut and shared out.
     """
     count, width = vectors_ND.shape
     if count < 2:

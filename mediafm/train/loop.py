@@ -42,6 +42,10 @@ EXPLOSION_STEPS = 20
 """Steps whose median loss says what is usual."""
 MIN_USUAL_LOSS = 1e-3
 """A loss near zero may grow many times without meaning anything."""
+_AGAINST_COLLAPSE = {
+    "msm": "Raise spread_weight or visible_weight, or lower the learning rates.",
+    "contextual": "Raise tau_start and tau_end, lower the learning rates, or take the objective msm.",
+}
 OnMetrics = Callable[[CurvePoint], None]
 """Called at each evaluation."""
 
@@ -91,7 +95,7 @@ def train(
         ranks: this process among those that train together.
 
     Raises:
-        TrainingError: a number was not finite.
+        TrainingError: a number was not finite, the loss exploded, or the run collapsed; says where it may go on from.
     """
     with cpu_threads(threads_for(config.model, device)):
         run = _Run(manifest, corpus, config, device, progress, on_metrics, folder, ranks)
@@ -334,7 +338,7 @@ class _Run:
                 complaint,
                 rule="a collapsed run is stopped",
                 where=f"step {self.trainer.step}, objective {self.config.objective.name}",
-                remedy="Raise spread_weight or tau_start, lower the learning rates, or take the objective msm.",
+                remedy=_AGAINST_COLLAPSE[self.config.objective.family],
             )
 
     def _keep_if_better(self, loss: float) -> None:
