@@ -19,9 +19,11 @@ from mediafm.train.evaluation import FUSED_VIEW
 from mediafm.train.layer_rows import LayerTable
 from mediafm.train.layers import choose_layers
 from mediafm.train.predictors import TrivialPredictors
+from mediafm.train.readout import MAX_FIT_MASKED, MAX_SCORED_SHOTS, readout_skill
 from mediafm.train.retrieval import retrieval
 from mediafm.train.skill import SkillMeter, fit_predictors
 from mediafm.train.trainer import Trainer
+from mediafm.train.untrained import untrained_models
 from mediafm.types import Json
 
 MASK_SETS = ("random", "span")
@@ -35,18 +37,27 @@ def finish(
 ) -> Checkpoint:
     """The checkpoint of the trainer's present weights, with its report: test skill, layers chosen on validation.
 
+    Two skills stand in it: "skill" by the network's own head, "readout" by a ridge of each block, for any objective.
+
     Raises:
         TrainingError: the weights hold a number that is not finite.
     """
     _check_weights(trainer)
-    table = choose_layers(trainer.exported, manifest, trainer.corpus)
+    untrained = untrained_models(trainer.config, manifest, trainer.corpus)
+    untrained = {made: model.to(trainer.device) for made, model in untrained.items()}
+    table = choose_layers(trainer.exported, manifest, trainer.corpus, untrained)
+    fitted = {
+        mask_set: predictors if mask_set == "random" else fit_predictors(manifest, trainer.corpus, mask_set)
+        for mask_set in MASK_SETS
+    }
     report: dict[str, Json] = {
         "run": dict(facts),
         "preset": trainer.config.preset,
         "num_parameters": num_parameters(trainer.exported),
         "data": manifest.summary(),
         "manifest_sha256": manifest.sha256,
-        "skill": _skill(trainer, manifest, predictors),
+        "skill": _skill(trainer, manifest, fitted),
+        "readout": _readout(trainer, manifest, fitted, table.export_layers),
         "layers": table.as_json(),
         "is_uncollapsed": is_uncollapsed(table),
         "environment": {**environment(trainer.device), "num_ranks": trainer.ranks.count},
@@ -78,12 +89,11 @@ def environment(device: torch.device) -> dict[str, Json]:
 
 
 def _skill(
-    trainer: Trainer, manifest: TrainingManifest, predictors: Mapping[str, TrivialPredictors]
+    trainer: Trainer, manifest: TrainingManifest, predictors: Mapping[str, Mapping[str, TrivialPredictors]]
 ) -> dict[str, Json]:
     """Skill on test under both mask sets, and retrieval under the random one."""
     found: dict[str, Json] = {"split": "test", "is_within_title": manifest.is_within_title}
-    for mask_set in MASK_SETS:
-        fitted = predictors if mask_set == "random" else fit_predictors(manifest, trainer.corpus, mask_set)
+    for mask_set, fitted in predictors.items():
         meter = SkillMeter(manifest, trainer.corpus, fitted, Split.TEST, mask_set)
         predicted = trainer.predict(meter.items)
         losses = meter.losses(predicted)
@@ -92,6 +102,31 @@ def _skill(
         if mask_set == "random":
             ranked = retrieval(meter.items, predicted, trainer.corpus, fitted[FUSED_VIEW])
             found["retrieval"] = ranked.as_json() if ranked else None
+    return found
+
+
+def _readout(
+    trainer: Trainer,
+    manifest: TrainingManifest,
+    predictors: Mapping[str, Mapping[str, TrivialPredictors]],
+    export_layers: tuple[int, ...],
+) -> dict[str, Json]:
+    """Skill on test of a ridge read-out of every block and of the exported mean, under both mask sets."""
+    blocks = {f"block {layer}": (layer,) for layer in range(trainer.config.model.num_layers + 1)}
+    found: dict[str, Json] = {"split": "test", "max_fit_masked": MAX_FIT_MASKED, "max_scored_shots": MAX_SCORED_SHOTS}
+    for mask_set, fitted in predictors.items():
+        reports = readout_skill(
+            trainer.exported,
+            manifest,
+            trainer.corpus,
+            Split.TEST,
+            mask_set,
+            {**blocks, "exported": export_layers},
+            predictors=fitted,
+            num_bootstrap=trainer.config.num_bootstrap,
+            seed=trainer.config.seed,
+        )
+        found[mask_set] = {name: report.as_json() for name, report in reports.items()}
     return found
 
 
