@@ -24,7 +24,7 @@ from mediafm.data.split import Split
 from mediafm.errors import TrainingError
 from mediafm.optim.schedule import Schedule
 from mediafm.train.checkpoint import Checkpoint
-from mediafm.train.collapse import CollapseLimits, CollapseWatch
+from mediafm.train.collapse import CollapseLimits, CollapseSigns, CollapseWatch
 from mediafm.train.config import TrainConfig
 from mediafm.train.curves import CurvePoint
 from mediafm.train.evaluation import FUSED_VIEW
@@ -299,6 +299,7 @@ class _Run:
         loss = self.ranks.of_first(losses[FUSED_VIEW].mean)
         skill, by_modality = self.meter.quick(losses)
         rates = self.trainer.optimizers.rates()
+        signs = self._watch.look(self.trainer.exported)
         point = CurvePoint(
             step=self.trainer.step,
             num_steps=self.num_steps,
@@ -315,24 +316,23 @@ class _Run:
             muon_lr=rates["muon"],
             adamw_lr=rates["adamw"],
             gradient_norm=self._norm,
-            rank_share=self._watch.rank_share(self.trainer.exported),
+            rank_share=signs.rank_share if signs is not None else None,
             shots_per_second=self._num_shots / max(self._seconds, 1e-9),
             seconds=self.elapsed(),
         )
         self.curves.append(point)
         self._steps, self._num_shots, self._seconds = [], 0, 0.0
         with self._stopping():
-            self.ranks.together(lambda: self._check_collapse(point.rank_share))
+            self.ranks.together(lambda: self._check_collapse(signs))
         self._keep_if_better(loss)
         if self._on_metrics is not None:
             self._on_metrics(point)
 
-    def _check_collapse(self, rank_share: float | None) -> None:
+    def _check_collapse(self, signs: CollapseSigns | None) -> None:
         """Raises `TrainingError`: the run has come to nothing, by the objective's word or by what it would export."""
         complaint = self.trainer.objective.complaint()
-        least = CollapseLimits().min_rank_share
-        if not complaint and rank_share is not None and rank_share < least:
-            complaint = f"the exported vectors' effective rank is {rank_share:.3f} of the fused vectors', below {least}"
+        if not complaint and signs is not None:
+            complaint = CollapseLimits().complaint(signs)
         if complaint:
             raise TrainingError(
                 complaint,
