@@ -110,7 +110,7 @@ def run_job(job: TrainingJob, progress: Progress | None = None, on_metrics: OnMe
     """
     try:
         with joined(job.device, job.timeout_seconds, job.gpu_memory_fraction) as ranks:
-            manifest, corpus = ranks.together(lambda: _open(job))
+            manifest, corpus = ranks.together(lambda: open_job(job))
             result = train(
                 manifest,
                 corpus,
@@ -171,7 +171,13 @@ def first_error(folder: Path) -> MediaFMError | None:
     return MediaFMError.from_dict(first["error"]) if is_placed else error_from(first["error"], first["rank"])
 
 
-def _open(job: TrainingJob) -> tuple[TrainingManifest, Corpus]:
+def open_job(job: TrainingJob) -> tuple[TrainingManifest, Corpus]:
+    """What the job trains on.
+
+    Raises:
+        NotFoundError: the root lacks the manifest or its corpus.
+        IntegrityError: the manifest's files are damaged.
+    """
     store = Store(Path(job.root))
     manifest = manifest_from_files(read_folder(store, folder_key(MANIFESTS, job.manifest_sha256)))
     return manifest, open_corpus(manifest, _is_missing, Path(job.root) / "cache")

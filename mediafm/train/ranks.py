@@ -84,9 +84,9 @@ class Ranks:
 
     def gather(self, own: Tensor, sizes: Sequence[int]) -> list[Tensor]:
         """Every rank's flat tensor, by rank; `sizes` says how long each is."""
-        if self.count == 1:
-            return [own]
         longest = max(sizes)
+        if self.count == 1 or longest == 0:
+            return [own] * self.count
         padded = own.new_zeros(longest, device=self.device)
         padded[: len(own)] = own
         whole = padded.new_empty(longest * self.count)

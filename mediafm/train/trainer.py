@@ -20,7 +20,6 @@ from mediafm.errors import TrainingError
 from mediafm.fusion import Space
 from mediafm.model.from_data import begin_from_data
 from mediafm.model.mediafm import MediaFM, build
-from mediafm.objective.batch import StepCounts
 from mediafm.objective.blocks import Blocks, measure
 from mediafm.objective.create import create
 from mediafm.objective.objective import Objective
@@ -118,10 +117,9 @@ class Trainer:
     def train_on(self, windows: Sequence[MaskedWindow], scale: float) -> StepResult:
         """One optimizer step on these windows; returns and raises as `take_step`."""
         self.model.train()
-        counts = counts_of(windows, self.corpus)
-        own = self.ranks.own(windows, [item.window.num_shots for item in windows])
-        sums = self.ranks.summed(lambda: self._backward(own, counts))
+        sums = self.ranks.summed(lambda: self._backward(windows))
         loss = sums.pop("loss")
+        num_shots = sum(item.window.num_shots for item in windows)
         self._check_finite(loss, "loss", windows)
         self.ranks.sum_gradients(self.optimizers.parameters)
         self.optimizers.set_scale(scale)
@@ -131,12 +129,14 @@ class Trainer:
         self.step += 1
         self.objective.after_step(self.model, self.step)
         self._follow()
-        return StepResult(loss=loss, terms=sums, gradient_norm=norm, num_shots=counts.num_shots)
+        return StepResult(loss=loss, terms=sums, gradient_norm=norm, num_shots=num_shots)
 
-    def _backward(self, windows: Sequence[MaskedWindow], counts: StepCounts) -> dict[str, float]:
-        """Adds the windows' share to the gradients; their part of "loss" and of each term."""
+    def _backward(self, windows: Sequence[MaskedWindow]) -> dict[str, float]:
+        """Adds the share of this rank's windows to the gradients; their part of "loss" and of each term."""
+        counts = counts_of(windows, self.corpus)
+        own = self.ranks.own(windows, [item.window.num_shots for item in windows])
         sums = {"loss": 0.0}
-        for run in in_micro_steps(windows, self.config.shots_per_micro_step):
+        for run in in_micro_steps(own, self.config.shots_per_micro_step):
             batch = collate(run, self.corpus, self.config.model.metadata_dim, self.slices).to(self.device)
             with self._autocast():
                 terms = self.objective.terms(self.model, batch, counts)
