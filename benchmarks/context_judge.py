@@ -23,6 +23,7 @@ from functools import cached_property
 
 import click
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks.context_baselines import VectorFunction, Vectors, baselines, unit_rows
 from benchmarks.context_ridge import both_sides, one_hot, ridge_scores
@@ -151,8 +152,12 @@ class Judge:
         began = time.perf_counter()
         vectors = {title_id: _checked(title_id, function(each), each) for title_id, each in self.titles.items()}
         made = time.perf_counter()
-        scores = {task: score for tasks in self._tasks_together for task, score in self._probe(tasks, vectors).items()}
-        ordered = {task: scores[task] for task in LABELS} | {NEIGHBOURS: self._neighbours(vectors)}
+        # Matrices are small: on a busy machine, threads that wait for each other cost more than they save.
+        with threadpool_limits(limits=1, user_api="blas"):
+            scores = {
+                task: score for tasks in self._tasks_together for task, score in self._probe(tasks, vectors).items()
+            }
+            ordered = {task: scores[task] for task in LABELS} | {NEIGHBOURS: self._neighbours(vectors)}
         return JudgedRow(
             name=name,
             width=next(iter(vectors.values())).shape[1],
