@@ -27,12 +27,13 @@ from mediafm.registry.connection import (
 from mediafm.registry.flavour import model_files
 from mediafm.registry.names import SHA256_TAG, model_id_of
 from mediafm.registry.run_log import MANIFEST_TAG, NOTE_TAG, RunLog, flat_params, metrics_of, skill_metrics
+from mediafm.train.card import CARD_FILE
 from mediafm.train.checkpoint import Checkpoint
 from mediafm.train.curves import CurvePoint
 from mediafm.types import Json
 
 TRAINING_TAG = "training_identity"
-CARD_FILE = "model_card.md"
+
 _DESCRIPTION_CHARACTERS = 5000
 """MLflow keeps so many of a version's description; the LoggedModel and the run hold the whole card."""
 

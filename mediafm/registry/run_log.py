@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mediafm.lineage.fingerprint import canonical_json
+from mediafm.registry.connection import refusals
 from mediafm.train.curves import CurvePoint
 from mediafm.types import Json
 
@@ -72,11 +73,12 @@ class RunLog:
         self._client.log_inputs(self.run_id, datasets=[DatasetInput(dataset=dataset)])
 
     def point(self, point: CurvePoint) -> None:
-        """One evaluation, at the number of steps that the run has taken."""
+        """One evaluation, at the number of steps that the run has taken. Raises `StoreError`: MLflow refused."""
         step = point.num_steps
         new = {name: value for name, value in point.metrics().items() if step not in self._steps.get(name, ())}
         if new:
-            self._client.log_batch(self.run_id, metrics=metrics_of(new, step, int(time.time() * 1000)))
+            with refusals(f"run {self.run_id}"):
+                self._client.log_batch(self.run_id, metrics=metrics_of(new, step, int(time.time() * 1000)))
             for name in new:
                 self._steps.setdefault(name, set()).add(step)
 
@@ -88,7 +90,9 @@ class RunLog:
             self._client.log_artifacts(self.run_id, folder)
 
     def end(self, is_done: bool) -> None:
-        self._client.set_terminated(self.run_id, "FINISHED" if is_done else "FAILED")
+        """Marks the run as finished, or as failed. Raises `StoreError`: MLflow refused."""
+        with refusals(f"run {self.run_id}"):
+            self._client.set_terminated(self.run_id, "FINISHED" if is_done else "FAILED")
 
 
 def metrics_of(numbers: Mapping[str, float], step: int, milliseconds: int, model_id: str | None = None) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mediafm.data.corpus import open_corpus
@@ -10,12 +10,15 @@ from mediafm.data.manifest import ManifestTitle, TrainingManifest, build_manifes
 from mediafm.data.manifest_files import from_files as manifest_from_files
 from mediafm.data.manifest_files import to_files as manifest_to_files
 from mediafm.data.split import TooLittleDataError
+from mediafm.errors import LineageMismatchError
 from mediafm.lineage.fingerprint import fingerprint, short
 from mediafm.lineage.records import LedgerRecord
 from mediafm.steps import checkpoints
+from mediafm.steps.checkpoint_files import files_beside
 from mediafm.steps.device import resolve_device
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.sequences import sequence_loader
+from mediafm.steps.training_watch import BegunTraining, ProgressWatch, TrainingWatch, Watches
 from mediafm.steps.workspace import Workspace
 from mediafm.store.folders import CHECKPOINTS, MANIFESTS, folder_key, has_folder, put_folder, read_folder
 from mediafm.store.views import records
@@ -23,16 +26,18 @@ from mediafm.train.checkpoint import Checkpoint
 from mediafm.train.checkpoint import to_files as checkpoint_to_files
 from mediafm.train.config import TrainConfig, resolve
 from mediafm.train.curves import CurvePoint
-from mediafm.train.loop import train
-from mediafm.train.plots import curves_png
+from mediafm.train.job import TrainingJob
+from mediafm.train.loop import OnMetrics, TrainResult, train
 from mediafm.train.run_state import RunFolder
 from mediafm.types import Json, TitleState
 
 MANIFEST = "manifest"
 """The pointer to the newest training manifest."""
-CURVES_FILE = "curves.png"
 TRAINING_STEP_VERSION = 1
 """Raised by hand whenever the same manifest and settings give another checkpoint."""
+
+TrainElsewhere = Callable[[TrainingJob, OnMetrics], TrainResult]
+"""Trains a job in processes of its own, and tells of each evaluation as it comes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,8 @@ class CheckpointOutcome:
 
     curves: empty if the checkpoint was there already.
     run_folder: the states that a stopped run would go on from; to be cleared when the checkpoint is on record.
+    identity: of the training; "" if the checkpoint was there already.
+    resumed_at_step, notes: as `TrainResult` has them.
     """
 
     checkpoint: Checkpoint | None
@@ -58,6 +65,9 @@ class CheckpointOutcome:
     reason: str = ""
     was_made: bool = False
     run_folder: RunFolder | None = None
+    identity: str = ""
+    resumed_at_step: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def plan_manifest(workspace: Workspace) -> ManifestOutcome:
@@ -78,6 +88,13 @@ def make_manifest(workspace: Workspace) -> ManifestOutcome:
     manifest = planned.manifest
     if manifest is None:
         return planned
+    was_made = keep_manifest(workspace, manifest)
+    workspace.pointers.ensure(MANIFEST, {"manifest_sha256": manifest.sha256}, "the newest training manifest")
+    return ManifestOutcome(manifest=manifest, was_made=was_made)
+
+
+def keep_manifest(workspace: Workspace, manifest: TrainingManifest) -> bool:
+    """Writes a manifest and records it, unless that was done before; no pointer moves. True if it was written now."""
     folder, files = folder_key(MANIFESTS, manifest.sha256), manifest_to_files(manifest)
     was_made = put_folder(workspace.store, folder, files)
     if was_made or not _rows_of(workspace, "manifests", manifest.sha256):
@@ -95,8 +112,7 @@ def make_manifest(workspace: Workspace) -> ManifestOutcome:
                 details=manifest.summary(),
             )
         )
-    workspace.pointers.ensure(MANIFEST, {"manifest_sha256": manifest.sha256}, "the newest training manifest")
-    return ManifestOutcome(manifest=manifest, was_made=was_made)
+    return was_made
 
 
 def last_manifest(workspace: Workspace) -> TrainingManifest | None:
@@ -140,47 +156,80 @@ def existing_checkpoint(workspace: Workspace, manifest_sha256: str) -> LedgerRec
     return None
 
 
-def make_checkpoint(workspace: Workspace) -> CheckpointOutcome:
-    """Trains on the newest manifest, unless that was done before with the same settings.
+def make_checkpoint(
+    workspace: Workspace,
+    train_elsewhere: TrainElsewhere | None = None,
+    *,
+    manifest: TrainingManifest | None = None,
+    watch: TrainingWatch | None = None,
+) -> CheckpointOutcome:
+    """Trains on a manifest, unless that was done before with the same settings.
+
+    Args:
+        train_elsewhere: None trains in this process.
+        manifest: the newest unless given.
+        watch: told of the training beside the workspace's own progress.
 
     Raises:
-        NotFoundError: there is no manifest.
+        LineageMismatchError: the manifest is of another space than the configuration's.
         TrainingError: a number was not finite.
     """
-    manifest = last_manifest(workspace)
+    manifest = manifest or last_manifest(workspace)
     if manifest is None:
         planned = plan_manifest(workspace)
         return CheckpointOutcome(checkpoint=None, reason=planned.reason or "there is no training manifest yet")
     known = None if workspace.is_forced else existing_checkpoint(workspace, manifest.sha256)
     if known is not None:
         return CheckpointOutcome(checkpoint=checkpoints.load_checkpoint(workspace, known.sha256), record=known)
-    return _train(workspace, manifest)
+    require_space(workspace, manifest)
+    own = ProgressWatch(workspace.progress)
+    return _train(workspace, manifest, train_elsewhere, own if watch is None else Watches([own, watch]))
 
 
-def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcome:
+def require_space(workspace: Workspace, manifest: TrainingManifest) -> None:
+    """Raises `LineageMismatchError`: the manifest is of another space than the configuration's."""
+    found = fingerprint(manifest.space)
+    if found != workspace.space.space_id:
+        raise LineageMismatchError(
+            f"a manifest of the space {found[:16]}",
+            rule=f"the configuration's space is {workspace.space.space_id[:16]}",
+            where=f"manifest {manifest.sha256[:16]}",
+            remedy="Give the profile that its vectors were made with (--profile), or make a new manifest.",
+        )
+
+
+def _train(
+    workspace: Workspace,
+    manifest: TrainingManifest,
+    train_elsewhere: TrainElsewhere | None,
+    watch: TrainingWatch,
+) -> CheckpointOutcome:
     corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.root_path / "cache")
     config = resolve(workspace.config.training, manifest, corpus)
     device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
     run_folder = _run_folder(workspace, manifest, config, device)
     if workspace.is_forced:
         run_folder.clear()
-    workspace.progress.begin("training", 0)
+    identity = run_folder.path.name
+    watch.begins(BegunTraining(identity=identity, manifest=manifest, config=config, device=device))
     try:
-        result = train(
-            manifest,
-            corpus,
-            config,
-            device=device,
-            folder=run_folder,
-            on_metrics=lambda point: workspace.progress.advance(
-                f"step {point.step}: validation loss {point.validation_loss:.4f}"
-            ),
-        )
+        if train_elsewhere is not None:
+            result = train_elsewhere(_job(workspace, manifest, config, device, run_folder), watch.point)
+        else:
+            result = train(
+                manifest,
+                corpus,
+                config,
+                device=device,
+                folder=run_folder,
+                progress=lambda num_steps, _: watch.step(num_steps),
+                on_metrics=watch.point,
+            )
     finally:
-        workspace.progress.end()
+        watch.ends()
     checkpoint = result.checkpoint
     folder, files = folder_key(CHECKPOINTS, checkpoint.sha256), checkpoint_to_files(checkpoint)
-    files[CURVES_FILE] = _curve_picture(checkpoint, result.curves)
+    files |= files_beside(workspace, manifest, corpus, checkpoint, result.curves)
     put_folder(workspace.store, folder, files)
     details: dict[str, Json] = {"space": workspace.space.space_id, "preset": config.preset}
     if result.resumed_at_step is not None:
@@ -203,7 +252,28 @@ def _train(workspace: Workspace, manifest: TrainingManifest) -> CheckpointOutcom
         details={"producers": producers, **details},
     )
     return CheckpointOutcome(
-        checkpoint=checkpoint, record=record, curves=result.curves, was_made=True, run_folder=run_folder
+        checkpoint=checkpoint,
+        record=record,
+        curves=result.curves,
+        was_made=True,
+        run_folder=run_folder,
+        identity=identity,
+        resumed_at_step=result.resumed_at_step,
+        notes=result.notes,
+    )
+
+
+def _job(
+    workspace: Workspace, manifest: TrainingManifest, config: TrainConfig, device: str, run_folder: RunFolder
+) -> TrainingJob:
+    return TrainingJob(
+        root=str(workspace.config.root_path),
+        manifest_sha256=manifest.sha256,
+        config=config,
+        device=device.partition(":")[0],
+        states=str(run_folder.path),
+        output=str(run_folder.path.with_name(f"{run_folder.path.name}.job")),
+        gpu_memory_fraction=workspace.gpu_memory_fraction,
     )
 
 
@@ -219,18 +289,10 @@ def _run_folder(workspace: Workspace, manifest: TrainingManifest, config: TrainC
     return RunFolder(workspace.config.root_path / "cache" / "training" / short(fingerprint(identity)))
 
 
-def curve_picture(workspace: Workspace, sha256: str) -> bytes:
-    """The loss and skill curves of a checkpoint's run, as PNG. Raises `NotFoundError`."""
-    return workspace.store.read_blob(f"{folder_key(CHECKPOINTS, sha256)}/{CURVES_FILE}")
-
-
-def _curve_picture(checkpoint: Checkpoint, curves: Sequence[CurvePoint]) -> bytes:
-    best = min(curves, key=lambda point: point.validation_loss)
-    return curves_png(curves, best.step, f"checkpoint {checkpoint.sha256[:12]}")
-
-
 def _training_producer(workspace: Workspace) -> dict[str, Json]:
-    settings: dict[str, Json] = workspace.config.training.model_dump(mode="json", exclude={"save_every_steps"})
+    settings: dict[str, Json] = workspace.config.training.model_dump(
+        mode="json", exclude={"save_every_steps", "processes"}
+    )
     return {"training": settings, "step_version": TRAINING_STEP_VERSION}
 
 
