@@ -79,7 +79,8 @@ def _attention(block: Block, model: MediaFM, x: Tensor, is_token_BS: Tensor, pla
         for item in (part.query, part.key, part.value)
     )
     if part.query_scale is not None:
-        q, k = (item / item.square().sum(-1, keepdim=True).sqrt() for item in (q, k))
+        # The tiny sum keeps the rows of padding, which are zero, from becoming NaN.
+        q, k = (item * (item.square().sum(-1, keepdim=True) + 1e-24).rsqrt() for item in (q, k))
         q = q * part.query_scale[None, :, None] * config.head_dim**0.5
     if config.positions == "rotary":
         q, k = (_turned(item, place_S, config.rotary_base) for item in (q, k))

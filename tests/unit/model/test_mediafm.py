@@ -20,6 +20,15 @@ FORMS = {
 }
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_decoding_the_last_tokens_at_masked_shots_is_the_forward_pass(form):
+    model, batch = build(FORMS[form], 0), pack([sequence(0, 7, num_masked=3), sequence(1, 5)], M)
+    tokens = model.shot_tokens(batch)
+    assert torch.equal(tokens, model.shot_layers(batch)[-1])
+    assert torch.equal(model.decode(tokens[batch.is_masked_N]), model(batch))
+    assert model.decode(tokens.unflatten(0, (3, 4))).shape == (3, 4, E)
+
+
 def test_context_reaches_every_shot_and_so_does_the_metadata():
     model = build(OURS, 0)
     fused, present, metadata, _ = sequence(0, 12)
