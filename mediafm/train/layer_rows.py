@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from mediafm.errors import ConfigError
 from mediafm.types import Json
 
 MIN_BALANCED_SKILL = 1e-3
@@ -100,7 +101,15 @@ CRITERION = "neighbour_share"
 
 
 def best_of(rows: Sequence[LayerRow], criterion: str) -> LayerRow | None:
-    """The row with the greatest worth; of equals the first. None where no row says."""
+    """The row with the greatest worth; of equals the first. None where no row says.
+
+    Raises:
+        ConfigError: no such criterion.
+    """
+    if criterion not in CRITERIA:
+        raise ConfigError(
+            f"criterion {criterion!r}", rule=f"a criterion is one of {', '.join(CRITERIA)}", where="export table"
+        )
     known = [(CRITERIA[criterion](row), row) for row in rows]
     worths = [(round(worth, _DIGITS), row) for worth, row in known if worth is not None]
     return max(worths, key=lambda pair: pair[0])[1] if worths else None

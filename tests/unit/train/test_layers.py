@@ -15,6 +15,7 @@ from mediafm.data.manifest import build_manifest
 from mediafm.data.sequences import TitleSequence
 from mediafm.data.split import Split
 from mediafm.data.synthetic import SyntheticSettings, draw_catalog
+from mediafm.errors import ConfigError
 from mediafm.model.mediafm import build
 from mediafm.train.evaluation import FUSED_VIEW, unit_rows
 from mediafm.train.layer_measures import chance_shares, effective_rank, neighbour_hits, neighbourhood_of
@@ -258,6 +259,8 @@ def test_criteria_by_hand():
     assert CRITERIA["balanced"](rows[0]) == pytest.approx(0.08**0.5)
     assert CRITERIA["balanced"](rows[2]) == pytest.approx((MIN_BALANCED_SKILL * 0.5) ** 0.5)
     assert best_of([line("short", (1,), hidden=None)], "balanced") is None
+    with pytest.raises(ConfigError, match="neighbour_share, hidden_neighbour, balanced"):
+        best_of(rows, "loudest")
 
 
 def test_without_a_title_that_is_long_enough_the_first_block_is_taken(catalog, tmp_path, model):
