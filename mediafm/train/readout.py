@@ -76,7 +76,7 @@ def readout_skill(
     reports = {}
     for name in layers:
         ridge = sums.pop(name).fit()
-        losses = meter.losses([ridge.predict(rows_MD) for rows_MD in outputs.pop(name)])
+        losses = meter.losses(map(ridge.predict, outputs.pop(name)))
         reports[name] = meter.report(losses, num_bootstrap, seed)
     return reports
 
