@@ -93,4 +93,4 @@ def baselines() -> dict[str, VectorFunction]:
 def _mean_of(chooses_NN: NDArray[np.bool_], vectors_NW: Vectors) -> Vectors:
     """For each shot the mean of those it chooses; zeros if none."""
     weights = chooses_NN / np.maximum(chooses_NN.sum(axis=1, keepdims=True), 1)
-    return np.asarray(weights @ vectors_NW, np.float32)
+    return np.asarray(weights.astype(np.float32) @ vectors_NW)
