@@ -107,6 +107,12 @@ class TrainingSettings(Section):
     """Wall-clock bound on the training loop; None leaves it to early stopping."""
     save_every_steps: Count = 100
     """How often the state is written that a stopped training goes on from; it moves nothing."""
+    compile: bool = False
+    """`torch.compile` of the model's blocks; where it fails the run goes on without it and says so."""
+    corpus_device_share: Share = 0.5
+    """The corpus lives on a GPU where it takes at most this share of the memory free there; it moves nothing."""
+    processes: Count = 1
+    """Processes of this host that train together, on a GPU each or on the CPU; moves nothing but rounding."""
     split_salt: str = "mediafm"
     """Written into the root once; a root keeps the salt it began with."""
     validation_share: Share = 0.15

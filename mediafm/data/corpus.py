@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm.data.manifest import TrainingManifest
+from mediafm.data.manifest import TrainingManifest, Window
 from mediafm.data.sequences import NUM_MODALITIES, Loader, TitleSequence
 from mediafm.errors import LineageMismatchError, StoreError
 
@@ -45,6 +45,16 @@ class Corpus:
         start, end, row = self._offsets[title_id]
         metadata = self._metadata[row] if row >= 0 else None
         return TitleSequence(title_id, self._fused[start:end], self._is_present[start:end], metadata)
+
+    def place(self, window: Window) -> tuple[int, int]:
+        """The rows `[start, end)` of the corpus that hold a window."""
+        start, _, _ = self._offsets[window.title_id]
+        return start + window.start, start + window.end
+
+    @property
+    def vectors(self) -> NDArray[np.float16]:
+        """All fused vectors, [C, E], as the file is mapped."""
+        return self._fused
 
     @property
     def num_shots(self) -> int:
@@ -106,7 +116,8 @@ def _mapped(file: Path, dtype: type[np.generic], shape: tuple[int, int]) -> NDAr
     size = shape[0] * shape[1] * np.dtype(dtype).itemsize
     if not file.is_file() or file.stat().st_size != size:
         return None
-    return np.memmap(file, dtype, "r", shape=shape) if size else np.zeros(shape, dtype)
+    # As a plain array: slices of the subclass cost several times as much to make.
+    return np.memmap(file, dtype, "r", shape=shape).view(np.ndarray) if size else np.zeros(shape, dtype)
 
 
 def _build(folder: Path, manifest: TrainingManifest, load: Loader, progress: Callable[[int, int], None] | None) -> None:

@@ -35,6 +35,8 @@ MANIFEST = "manifest"
 """The pointer to the newest training manifest."""
 TRAINING_STEP_VERSION = 1
 """Raised by hand whenever the same manifest and settings give another checkpoint."""
+MOVES_NOTHING = frozenset({"save_every_steps", "corpus_device_share"})
+"""Settings without effect on the checkpoint: no part of a run's identity."""
 
 TrainElsewhere = Callable[[TrainingJob, OnMetrics], TrainResult]
 """Trains a job in processes of its own, and tells of each evaluation as it comes."""
@@ -279,7 +281,7 @@ def _job(
 
 def _run_folder(workspace: Workspace, manifest: TrainingManifest, config: TrainConfig, device: str) -> RunFolder:
     """Where this very run's states rest: another manifest, configuration or kind of device is another run."""
-    settings = {name: value for name, value in config.as_json().items() if name != "save_every_steps"}
+    settings = {name: value for name, value in config.as_json().items() if name not in MOVES_NOTHING}
     identity: dict[str, Json] = {
         "manifest": manifest.sha256,
         "config": settings,
@@ -291,7 +293,7 @@ def _run_folder(workspace: Workspace, manifest: TrainingManifest, config: TrainC
 
 def _training_producer(workspace: Workspace) -> dict[str, Json]:
     settings: dict[str, Json] = workspace.config.training.model_dump(
-        mode="json", exclude={"save_every_steps", "processes"}
+        mode="json", exclude={*MOVES_NOTHING, "processes"}
     )
     return {"training": settings, "step_version": TRAINING_STEP_VERSION}
 

@@ -18,6 +18,7 @@ from mediafm.model.config import ModelConfig
 from mediafm.objective import config as objectives
 from mediafm.objective.config import ObjectiveConfig
 from mediafm.optim.optimizers import OptimConfig
+from mediafm.train.precision import PrecisionSetting
 from mediafm.types import Json
 
 SHOTS_PER_STEP = 2048
@@ -49,7 +50,10 @@ class TrainConfig:
     weight_ema: share of itself that a moving average of the weights keeps a step; the average is then what is
         evaluated and exported. 0 for none.
     explosion_factor: a training loss greater than this many times the median of the last steps' stops the run.
-    precision: "bfloat16" autocasts the model, "auto" does so on CUDA only; the loss is float32 always.
+    precision: "bfloat16" autocasts the model, "auto" does so where it wins (see `train.precision`); the loss is float32
+        always.
+    compile: `torch.compile` of the blocks; where it fails the run goes on without it and says so.
+    corpus_device_share: the corpus lives on a GPU where it takes at most this share of what is free there; 0 for never.
     num_bootstrap: resamples behind each interval.
     """
 
@@ -73,7 +77,9 @@ class TrainConfig:
     max_validation_shots: int = MAX_VALIDATION_SHOTS
     weight_ema: float = 0.0
     explosion_factor: float = 10.0
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: PrecisionSetting = "auto"
+    compile: bool = False
+    corpus_device_share: float = 0.5
     num_bootstrap: int = 1000
 
     def __post_init__(self) -> None:
@@ -82,6 +88,7 @@ class TrainConfig:
             and 0 <= self.weight_ema < 1
             and self.explosion_factor > 1
             and 0 <= self.decay_share <= 1
+            and 0 <= self.corpus_device_share <= 1
             and min(self.shots_per_step, self.shots_per_micro_step, self.max_steps) >= 1
             and min(self.evaluate_every_steps, self.save_every_steps) >= 1
             and self.patience_evaluations >= 1
@@ -139,6 +146,8 @@ def resolve(settings: TrainingSettings, manifest: TrainingManifest, corpus: Corp
         max_seconds=settings.max_seconds,
         max_steps=settings.max_steps or MAX_STEPS,
         save_every_steps=settings.save_every_steps,
+        compile=settings.compile,
+        corpus_device_share=settings.corpus_device_share,
     )
 
 

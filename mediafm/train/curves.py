@@ -25,6 +25,7 @@ class CurvePoint:
     gradient_norm: of the last step, before clipping.
     rank_share: effective rank of what would be exported, over the fused vectors'; None where it cannot be said.
     shots_per_second: training throughput since the last point, evaluation left out.
+    loader_stall_share: of that time, how much the steps waited for their data.
     seconds: since the loop began.
     """
 
@@ -42,6 +43,7 @@ class CurvePoint:
     gradient_norm: float
     rank_share: float | None
     shots_per_second: float
+    loader_stall_share: float
     seconds: float
 
     def as_json(self) -> dict[str, Json]:
@@ -58,6 +60,7 @@ class CurvePoint:
             "gradient_norm": self.gradient_norm,
             "rank_share": self.rank_share,
             "shots_per_second": self.shots_per_second,
+            "loader_stall_share": self.loader_stall_share,
             "epoch": float(self.epoch),
             **{f"train_{name}": value for name, value in self.train_terms.items()},
             **{f"validation_skill_{name}": value for name, value in self.skill_by_modality.items()},

@@ -13,7 +13,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,10 +99,11 @@ def train(
     """
     with cpu_threads(threads_for(config.model, device)):
         run = _Run(manifest, corpus, config, device, progress, on_metrics, folder, ranks)
-        run.stable_phase()
-        run.decay_phase()
-        run.trainer.restore(run.best_state)
-        checkpoint = finish(run.trainer, manifest, run.predictors, run.facts())
+        with closing(run.trainer):
+            run.stable_phase()
+            run.decay_phase()
+            run.trainer.restore(run.best_state)
+            checkpoint = finish(run.trainer, manifest, run.predictors, run.facts())
     return TrainResult(
         checkpoint, tuple(run.curves), dict(checkpoint.report), run.elapsed(), run.resumed_at_step, tuple(run.notes)
     )
@@ -144,7 +145,7 @@ class _Run:
         self._progress, self._on_metrics = progress, on_metrics
         self._steps: list[dict[str, float]] = []
         self._recent_losses: list[float] = []
-        self._norm = self._seconds = 0.0
+        self._norm = self._seconds = self._stall_seconds = 0.0
         self._num_shots = 0
         self.resumed_at_step: int | None = None
         self.notes: list[str] = []
@@ -200,6 +201,7 @@ class _Run:
             "gradient_norm": self._norm,
             "num_shots": self._num_shots,
             "step_seconds": self._seconds,
+            "stall_seconds": self._stall_seconds,
             "elapsed_seconds": self.elapsed(),
             "build": self._build(),
         }
@@ -217,6 +219,7 @@ class _Run:
         self._steps, self._recent_losses = list(memory["steps"]), list(memory["recent_losses"])
         self._norm = memory["gradient_norm"]
         self._num_shots, self._seconds = memory["num_shots"], memory["step_seconds"]
+        self._stall_seconds = memory["stall_seconds"]
         self._seconds_before = memory["elapsed_seconds"]
         self.resumed_at_step = self.num_steps
         if memory["build"] != self._build():
@@ -226,7 +229,7 @@ class _Run:
             )
 
     def _build(self) -> dict[str, Json]:
-        return {**build_facts(), "num_ranks": self.ranks.count}
+        return {**build_facts(), "num_ranks": self.ranks.count, **self.trainer.build_facts()}
 
     def _save_if_due(self) -> None:
         folder = self._folder
@@ -242,15 +245,16 @@ class _Run:
             "best_step": self.best_state.step,
             "best_validation_loss": self.best_loss,
             "num_steps": self.num_steps,
+            "compile": self.trainer.compile_note,
         }
 
     def _take_step(self) -> None:
-        began = time.monotonic()
-        windows = self.trainer.sampler.next_step()
+        began, stalled = time.monotonic(), self.trainer.loader.stall_seconds
         with self._stopping():
-            found = self.trainer.train_on(windows, self.schedule.scale(self.trainer.step))
-            self._check_explosion(found.loss, windows)
+            found = self.trainer.take_step(self.schedule.scale(self.trainer.step))
+            self._check_explosion(found.loss, found.windows)
         self._seconds += time.monotonic() - began
+        self._stall_seconds += self.trainer.loader.stall_seconds - stalled
         self._steps.append({"loss": found.loss, **found.terms})
         self._norm = found.gradient_norm
         self._num_shots += found.num_shots
@@ -303,7 +307,7 @@ class _Run:
         point = CurvePoint(
             step=self.trainer.step,
             num_steps=self.num_steps,
-            epoch=self.trainer.sampler.state.epoch,
+            epoch=self.trainer.loader.state.epoch,
             phase=phase,
             train_loss=_mean_of(self._steps, "loss"),
             train_terms={
@@ -318,10 +322,11 @@ class _Run:
             gradient_norm=self._norm,
             rank_share=signs.rank_share if signs is not None else None,
             shots_per_second=self._num_shots / max(self._seconds, 1e-9),
+            loader_stall_share=self._stall_seconds / max(self._seconds, 1e-9),
             seconds=self.elapsed(),
         )
         self.curves.append(point)
-        self._steps, self._num_shots, self._seconds = [], 0, 0.0
+        self._steps, self._num_shots, self._seconds, self._stall_seconds = [], 0, 0.0, 0.0
         with self._stopping():
             self.ranks.together(lambda: self._check_collapse(signs))
         self._keep_if_better(loss)

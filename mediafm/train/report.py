@@ -20,7 +20,7 @@ from mediafm.train.layer_rows import LayerTable
 from mediafm.train.layers import choose_layers
 from mediafm.train.predictors import TrivialPredictors
 from mediafm.train.readout import MAX_FIT_MASKED, MAX_SCORED_SHOTS, readout_skill
-from mediafm.train.retrieval import retrieval
+from mediafm.train.retrieval import RetrievalMeter
 from mediafm.train.skill import SkillMeter, fit_predictors
 from mediafm.train.trainer import Trainer
 from mediafm.train.untrained import untrained_models
@@ -60,7 +60,7 @@ def finish(
         "readout": _readout(trainer, manifest, fitted, table.export_layers),
         "layers": table.as_json(),
         "is_uncollapsed": is_uncollapsed(table),
-        "environment": {**environment(trainer.device), "num_ranks": trainer.ranks.count},
+        "environment": {**environment(trainer.device), "num_ranks": trainer.ranks.count, **trainer.build_facts()},
     }
     return make_checkpoint(
         trainer.exported, table.export_layers, manifest.space, manifest.sha256, trainer.config.as_json(), report
@@ -95,13 +95,14 @@ def _skill(
     found: dict[str, Json] = {"split": "test", "is_within_title": manifest.is_within_title}
     for mask_set, fitted in predictors.items():
         meter = SkillMeter(manifest, trainer.corpus, fitted, Split.TEST, mask_set)
-        predicted = trainer.predict(meter.items)
-        losses = meter.losses(predicted)
+        ranked = RetrievalMeter(meter.items, trainer.corpus, fitted[FUSED_VIEW])
+        # One pass: a test split's predictions may be larger than memory.
+        losses = meter.losses(ranked.watching(trainer.predict(meter.items)))
         skill = meter.report(losses, trainer.config.num_bootstrap, trainer.config.seed)
         found[mask_set] = skill.as_json()
         if mask_set == "random":
-            ranked = retrieval(meter.items, predicted, trainer.corpus, fitted[FUSED_VIEW])
-            found["retrieval"] = ranked.as_json() if ranked else None
+            retrieval = ranked.report()
+            found["retrieval"] = retrieval.as_json() if retrieval else None
     return found
 
 

@@ -7,8 +7,9 @@ mid-rank: a predictor that says the same for all gets exactly chance. Numbers ar
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,35 +43,67 @@ class RetrievalReport:
 
 def retrieval(
     items: Sequence[EvaluationItem],
-    predicted: Sequence[Floats],
+    predicted: Iterable[Floats],
     corpus: Corpus,
     fused_predictors: TrivialPredictors,
 ) -> RetrievalReport | None:
     """Retrieval of the model (`predicted`, aligned with `items`) and of every trivial predictor; None if no title is
     long enough."""
-    top1 = {name: GroupSums() for name in ("model", *PREDICTORS)}
-    reciprocal = {name: GroupSums() for name in ("model", *PREDICTORS)}
-    chance = GroupSums()
-    for passes in _by_title_and_fold(items).values():
-        parts = [_targets_and_predictions(items[at], predicted[at], corpus, fused_predictors) for at in passes]
+    meter = RetrievalMeter(items, corpus, fused_predictors)
+    for _ in meter.watching(predicted):
+        pass
+    return meter.report()
+
+
+class RetrievalMeter:
+    """Takes in predictions as they are made, and holds those of one title at a time.
+
+    Args:
+        items: what is predicted, title by title.
+    """
+
+    def __init__(self, items: Sequence[EvaluationItem], corpus: Corpus, fused_predictors: TrivialPredictors) -> None:
+        self._items = items
+        self._corpus = corpus
+        self._predictors = fused_predictors
+        self._top1 = {name: GroupSums() for name in ("model", *PREDICTORS)}
+        self._reciprocal = {name: GroupSums() for name in ("model", *PREDICTORS)}
+        self._chance = GroupSums()
+
+    def watching(self, predicted: Iterable[Floats]) -> Iterator[Floats]:
+        """Hands on the predictions, aligned with the items, once they are looked at."""
+        aligned = zip(self._items, predicted, strict=True)
+        for _, title in groupby(aligned, key=lambda pair: pair[0].window.title_id):
+            passes: dict[int, list[tuple[EvaluationItem, Floats]]] = defaultdict(list)
+            for item, rows in title:
+                passes[item.fold].append((item, rows))
+                yield rows
+            for parts in passes.values():
+                self._add(parts)
+
+    def report(self) -> RetrievalReport | None:
+        """What was found; None if no title was long enough."""
+        if not self._chance.count:
+            return None
+        return RetrievalReport(
+            top1={name: sums.mean for name, sums in self._top1.items()},
+            reciprocal_rank={name: sums.mean for name, sums in self._reciprocal.items()},
+            chance_top1=self._chance.mean,
+            num_shots=sum(self._chance.count.values()),
+            num_groups=len(self._chance.count),
+        )
+
+    def _add(self, passes: Sequence[tuple[EvaluationItem, Floats]]) -> None:
+        parts = [_targets_and_predictions(item, rows, self._corpus, self._predictors) for item, rows in passes]
         targets = np.concatenate([part[0] for part in parts])
         if len(targets) < MIN_CANDIDATES:
-            continue
-        group = items[passes[0]].group_id
-        chance.add(group, np.full(len(targets), 1.0 / len(targets)))
-        for name in top1:
+            return
+        group = passes[0][0].group_id
+        self._chance.add(group, np.full(len(targets), 1.0 / len(targets)))
+        for name in self._top1:
             ranks = mid_ranks(np.concatenate([part[1][name] for part in parts]), targets)
-            top1[name].add(group, np.clip(2.0 - ranks, 0.0, 1.0))
-            reciprocal[name].add(group, 1.0 / ranks)
-    if not chance.count:
-        return None
-    return RetrievalReport(
-        top1={name: sums.mean for name, sums in top1.items()},
-        reciprocal_rank={name: sums.mean for name, sums in reciprocal.items()},
-        chance_top1=chance.mean,
-        num_shots=sum(chance.count.values()),
-        num_groups=len(chance.count),
-    )
+            self._top1[name].add(group, np.clip(2.0 - ranks, 0.0, 1.0))
+            self._reciprocal[name].add(group, 1.0 / ranks)
 
 
 def mid_ranks(predicted_mW: Floats, target_mW: Floats) -> NDArray[np.float64]:
@@ -80,13 +113,6 @@ def mid_ranks(predicted_mW: Floats, target_mW: Floats) -> NDArray[np.float64]:
     better = (similarity > own).sum(axis=1)
     equal = (similarity == own).sum(axis=1) - 1
     return np.asarray(1.0 + better + equal / 2.0, np.float64)
-
-
-def _by_title_and_fold(items: Sequence[EvaluationItem]) -> dict[tuple[str, int], list[int]]:
-    found: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for at, item in enumerate(items):
-        found[item.window.title_id, item.fold].append(at)
-    return found
 
 
 def _targets_and_predictions(

@@ -29,7 +29,7 @@ from mediafm.errors import IntegrityError
 from mediafm.train.trainer import TrainState
 from mediafm.types import Json
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 NUM_KEPT = 2
 _HEADER_KEY = "mediafm_run"
 _FILE_NAME = re.compile(r"(\d{9})-([0-9a-f]{64})\.safetensors")

@@ -8,7 +8,7 @@ raw cosine to fixed targets flatters itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -112,11 +112,11 @@ class SkillMeter:
         self._predictors = predictors
         self._trivial = self._trivial_sums()
 
-    def losses(self, predictions: Sequence[Floats]) -> dict[str, GroupSums]:
+    def losses(self, predictions: Iterable[Floats]) -> dict[str, GroupSums]:
         """View -> the checkpoint's distances, by group.
 
         Args:
-            predictions: for each of `items` [masked shots, E].
+            predictions: for each of `items` [masked shots, E]; read one by one.
         """
         sums = {view: GroupSums() for view in self._views}
         for item, predicted in zip(self.items, predictions, strict=True):

@@ -25,6 +25,11 @@ def threads_for(model: ModelConfig, device: str) -> int:
     return 1 if is_small or device != "cpu" else torch.get_num_threads()
 
 
+def reads_ahead(device: torch.device) -> bool:
+    """Whether the loader prepares the next step on a thread of its own."""
+    return True
+
+
 @contextmanager
 def cpu_threads(num_threads: int) -> Iterator[None]:
     """Runs with so many threads; the process's own number is put back at the end."""

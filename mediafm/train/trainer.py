@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,12 +23,18 @@ from mediafm.objective.blocks import Blocks, measure
 from mediafm.objective.create import create
 from mediafm.objective.objective import Objective
 from mediafm.optim.optimizers import Optimizers
-from mediafm.train.batches import Slices, collate, counts_of, in_micro_steps
+from mediafm.train.batches import HostBatch, Slices, counts_of, gather, in_micro_steps
+from mediafm.train.compiled import try_compile
 from mediafm.train.config import TrainConfig
 from mediafm.train.evaluation import EvaluationItem, Flags, Floats, batches_of, training_shots
+from mediafm.train.loader import Loader, PreparedStep
+from mediafm.train.precision import Precision, computing_in, resolve_precision
 from mediafm.train.ranks import ALONE, Ranks, weights_digest
-from mediafm.types import Modality
+from mediafm.train.resident import resident_vectors
+from mediafm.train.threads import reads_ahead
+from mediafm.types import Json, Modality
 
+COMPILED = "compiled"
 FIRST_WEIGHTS_MAX_SHOTS = 8192
 """Training shots behind the first weights and the blocks' statistics; beyond them windows are taken evenly."""
 
@@ -56,12 +61,14 @@ class StepResult:
     terms: each term by name, not weighted.
     gradient_norm: before clipping.
     num_shots: seen.
+    windows: which.
     """
 
     loss: float
     terms: Mapping[str, float]
     gradient_norm: float
     num_shots: int
+    windows: Sequence[MaskedWindow] = field(compare=False)
 
 
 class Trainer:
@@ -90,8 +97,11 @@ class Trainer:
         blocks = _blocks(manifest, rows_NE, present_N3, self.slices)
         self.objective: Objective = create(config.objective, self.model, blocks, config.seed).to(self.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if config.weight_ema > 0 else None
+        self.precision: Precision = resolve_precision(config.precision, self.device, config.model.hidden_dim)
+        self.compile_note = self._compiled() if config.compile else "not asked for"
+        self._resident_CE = resident_vectors(corpus, self.device, config.corpus_device_share)
         self.optimizers = Optimizers(self.model, config.optim, heads=self.objective, exchange=ranks)
-        self.sampler = Sampler(
+        sampler = Sampler(
             manifest,
             seed=config.seed,
             shots_per_step=config.shots_per_step,
@@ -99,6 +109,7 @@ class Trainer:
             metadata_drop_share=config.metadata_drop_share,
             reads=_reads(config),
         )
+        self.loader = Loader(sampler, self.prepared, is_ahead=reads_ahead(self.device))
         self.step = 0
 
     @property
@@ -107,19 +118,42 @@ class Trainer:
         return self.model if self.average is None else self.average
 
     def take_step(self, scale: float) -> StepResult:
-        """The sampler's next step at `scale` of the learning rates.
+        """The loader's next step at `scale` of the learning rates.
 
         Raises:
             TrainingError: the loss or a gradient is not finite; says which step and which titles.
+            StoreError: a title could not be read.
         """
-        return self.train_on(self.sampler.next_step(), scale)
+        return self._step(self.loader.next, scale)
 
     def train_on(self, windows: Sequence[MaskedWindow], scale: float) -> StepResult:
         """One optimizer step on these windows; returns and raises as `take_step`."""
+        return self._step(lambda: self.prepared(windows), scale)
+
+    def prepared(self, windows: Sequence[MaskedWindow]) -> PreparedStep:
+        """This rank's part of a step's windows, read from the corpus."""
+        own = self.ranks.own(windows, [item.window.num_shots for item in windows])
+        runs = in_micro_steps(own, self.config.shots_per_micro_step)
+        return PreparedStep(windows, counts_of(windows, self.corpus), [self._gathered(run) for run in runs])
+
+    def build_facts(self) -> dict[str, Json]:
+        """How this trainer computes, as far as it moves the last bits."""
+        return {"precision": self.precision, "is_compiled": self.compile_note == COMPILED}
+
+    def close(self) -> None:
+        """Ends the loader's thread."""
+        self.loader.close()
+
+    def _step(self, read: Callable[[], PreparedStep], scale: float) -> StepResult:
         self.model.train()
-        sums = self.ranks.summed(lambda: self._backward(windows))
-        loss = sums.pop("loss")
-        num_shots = sum(item.window.num_shots for item in windows)
+        taken: list[PreparedStep] = []
+
+        def work() -> dict[str, float]:
+            taken.append(read())
+            return self._backward(taken[0])
+
+        sums = self.ranks.summed(work)
+        loss, windows = sums.pop("loss"), taken[0].windows
         self._check_finite(loss, "loss", windows)
         self.ranks.sum_gradients(self.optimizers.parameters)
         self.optimizers.set_scale(scale)
@@ -129,30 +163,32 @@ class Trainer:
         self.step += 1
         self.objective.after_step(self.model, self.step)
         self._follow()
-        return StepResult(loss=loss, terms=sums, gradient_norm=norm, num_shots=num_shots)
+        num_shots = taken[0].counts.num_shots
+        return StepResult(loss=loss, terms=sums, gradient_norm=norm, num_shots=num_shots, windows=windows)
 
-    def _backward(self, windows: Sequence[MaskedWindow]) -> dict[str, float]:
+    def _backward(self, step: PreparedStep) -> dict[str, float]:
         """Adds the share of this rank's windows to the gradients; their part of "loss" and of each term."""
-        counts = counts_of(windows, self.corpus)
-        own = self.ranks.own(windows, [item.window.num_shots for item in windows])
-        sums = {"loss": 0.0}
-        for run in in_micro_steps(own, self.config.shots_per_micro_step):
-            batch = collate(run, self.corpus, self.config.model.metadata_dim, self.slices).to(self.device)
-            with self._autocast():
-                terms = self.objective.terms(self.model, batch, counts)
+        found: list[tuple[str, torch.Tensor]] = []
+        for host in step.batches:
+            batch = host.on(self.device, self._resident_CE)
+            with computing_in(self.precision, self.device):
+                terms = self.objective.terms(self.model, batch, step.counts)
             share = torch.stack([weight * term for weight, term in terms.values()]).sum()
             share.backward()  # type: ignore[no-untyped-call]
-            sums["loss"] += float(share.detach())
-            for name, (_, term) in terms.items():
-                sums[name] = sums.get(name, 0.0) + float(term.detach())
+            found += [("loss", share.detach()), *((name, term.detach()) for name, (_, term) in terms.items())]
+        # Read once all is under way: each reading waits for a GPU.
+        sums = {"loss": 0.0}
+        for name, value in found:
+            sums[name] = sums.get(name, 0.0) + float(value)
         return sums
 
-    @torch.no_grad()
-    def predict(self, items: Sequence[EvaluationItem]) -> list[Floats]:
-        """For each item the predictions [masked shots, E] of the exported network as it stands."""
+    def predict(self, items: Sequence[EvaluationItem]) -> Iterator[Floats]:
+        """For each item the predictions [masked shots, E] of the exported network as it stands, as they are made.
+
+        All of several ranks take all of them.
+        """
         count, width = self.ranks.count, self.config.model.fused_dim
         runs = list(batches_of(items, self.config.shots_per_micro_step))
-        found: list[Floats] = []
         for start in range(0, len(runs), count):
             dealt = runs[start : start + count]
             own = dealt[self.ranks.rank] if self.ranks.rank < len(dealt) else []
@@ -161,19 +197,22 @@ class Trainer:
             sizes = [sum(numbers) * width for numbers in counts] + [0] * (count - len(dealt))
             for numbers, part in zip(counts, self.ranks.gather(predicted_ME.flatten(), sizes), strict=False):
                 rows_ME = part.view(-1, width).cpu().numpy()
-                found += np.split(rows_ME, np.cumsum(numbers)[:-1])
-        return found
+                yield from np.split(rows_ME, np.cumsum(numbers)[:-1])
 
+    @torch.no_grad()
     def _predicted(self, items: Sequence[EvaluationItem]) -> torch.Tensor:
         """What the exported network says of all items' masked shots, float32 [M, E] on its device."""
         model = self.exported.eval()
         if not items:
             return torch.zeros(0, self.config.model.fused_dim, device=self.device)
-        windows = [item.as_masked_window() for item in items]
-        batch = collate(windows, self.corpus, self.config.model.metadata_dim, self.slices)
-        with self._autocast():
-            predicted_ME: torch.Tensor = model(batch.shots.to(self.device))
+        batch = self._gathered([item.as_masked_window() for item in items]).on(self.device, self._resident_CE)
+        with computing_in(self.precision, self.device):
+            predicted_ME: torch.Tensor = model(batch.shots)
         return predicted_ME.float()
+
+    def _gathered(self, windows: Sequence[MaskedWindow]) -> HostBatch:
+        metadata_dim, is_resident = self.config.model.metadata_dim, self._resident_CE is not None
+        return gather(windows, self.corpus, metadata_dim, self.slices, self.device, is_resident=is_resident)
 
     def state(self) -> TrainState:
         """A copy that later steps do not change; the same on all ranks, which take it at once."""
@@ -182,7 +221,7 @@ class Trainer:
             self.step,
             _copied(self.model.state_dict()),
             _copied(self.optimizers.state_dict()),
-            self.sampler.state,
+            self.loader.state,
             _copied(self._extra()),
         )
 
@@ -202,7 +241,7 @@ class Trainer:
         self.objective.load_state_dict(_under("objective.", state.extra))
         if self.average is not None:
             self.average.load_state_dict(_under("average.", state.extra))
-        self.sampler.restore(state.sampler)
+        self.loader.restore(state.sampler)
         self.step = state.step
 
     def _extra(self) -> dict[str, torch.Tensor]:
@@ -219,11 +258,9 @@ class Trainer:
             for own, other in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 own.lerp_(other, 1.0 - kept)
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        is_bfloat16 = self.config.precision == "bfloat16" or (
-            self.config.precision == "auto" and self.device.type == "cuda"
-        )
-        return torch.autocast(self.device.type, torch.bfloat16) if is_bfloat16 else nullcontext()
+    def _compiled(self) -> str:
+        with computing_in(self.precision, self.device):
+            return try_compile(self.model) or COMPILED
 
     def _check_finite(self, value: float, what: str, windows: Sequence[MaskedWindow]) -> None:
         if not math.isfinite(value):

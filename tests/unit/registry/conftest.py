@@ -37,6 +37,7 @@ def point(step, **values):
         "adamw_lr": 0.001,
         "gradient_norm": 1.0,
         "shots_per_second": 100.0,
+        "loader_stall_share": 0.01,
         "seconds": 1.0,
         **values,
     }

@@ -122,7 +122,7 @@ def test_metadata_is_dropped_and_masked_targets_are_the_truth(manifest, corpus, 
     trainer = Trainer(manifest, corpus, config, corpus_means(manifest, corpus)[FUSED_VIEW], "cpu")
     dropped = []
     for _ in range(30):
-        windows = trainer.sampler.next_step()
+        windows = trainer.loader.next().windows
         batch = collate(windows, corpus, config.model.metadata_dim, trainer.slices)
         target_ME = batch.true_NE[batch.target_rows()]
         dropped += [not has for has in batch.shots.has_metadata_B.tolist()]

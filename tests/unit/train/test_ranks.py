@@ -125,7 +125,7 @@ def difference(one: TrainResult, other: TrainResult) -> float:
 
 def curve(result: TrainResult) -> list[dict[str, Any]]:
     """The curves without the clock."""
-    clock = ("seconds", "shots_per_second")
+    clock = ("seconds", "shots_per_second", "loader_stall_share")
     return [{key: value for key, value in asdict(point).items() if key not in clock} for point in result.curves]
 
 

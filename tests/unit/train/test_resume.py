@@ -41,7 +41,7 @@ def stop(manifest: TrainingManifest, corpus: Corpus, config: TrainConfig, folder
 
 def told(result: TrainResult) -> list[dict[str, object]]:
     """The curves without the clock."""
-    clock = ("seconds", "shots_per_second")
+    clock = ("seconds", "shots_per_second", "loader_stall_share")
     return [{key: value for key, value in asdict(point).items() if key not in clock} for point in result.curves]
 
 
