@@ -177,6 +177,8 @@ class _Run:
             if num_steps < 1:
                 return
             self.trainer.restore(self.best_state)
+            # What is usual behind the best state is not usual at it: a loss that was learnt by heart is far lower.
+            self._recent_losses = []
             self.schedule = replace(self.schedule, decay_start=self.trainer.step, decay_steps=num_steps)
         last_step = (self.schedule.decay_start or 0) + self.schedule.decay_steps
         while self.trainer.step < last_step:
