@@ -20,6 +20,7 @@ from mediafm.cli.score_shots import score_shots
 from mediafm.cli.search import search
 from mediafm.cli.sql import sql
 from mediafm.cli.status import status
+from mediafm.cli.train import train
 from mediafm.errors import CatalogError, ConfigError, MediaFMError, NotFoundError
 
 USAGE_ERRORS = (CatalogError, ConfigError, NotFoundError)
@@ -56,6 +57,7 @@ VERBS: Sequence[click.Command] = (
     search,
     sql,
     status,
+    train,
 )
 for _verb in VERBS:
     library.add_command(_verb)

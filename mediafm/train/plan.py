@@ -17,6 +17,7 @@ from mediafm.data.split import Split
 from mediafm.model.layout import NUM_SPECIAL_TOKENS
 from mediafm.train.config import TrainConfig
 from mediafm.train.preset_reasons import PARTS, PresetRow, explain_preset, parameters_by_part, presets_by_size
+from mediafm.train.resident import fits, free_bytes
 from mediafm.train.stop_rule import least_steps, stop_rule
 from mediafm.train.timing import StepCosts, measure_steps
 from mediafm.types import Json
@@ -30,7 +31,7 @@ class CorpusPlan:
 
     num_bytes: on disk.
     memory_bytes: of this machine (or what its container may take).
-    gpu_bytes: free on the GPU; None without one.
+    gpu_bytes: what it may take of the GPU's free memory; None without one.
     """
 
     num_bytes: int
@@ -40,8 +41,8 @@ class CorpusPlan:
     @property
     def sentence(self) -> str:
         """Where the corpus fits."""
-        if self.gpu_bytes is not None and self.num_bytes < self.gpu_bytes:
-            return "fits the GPU"
+        if self.gpu_bytes is not None and fits(self.num_bytes, self.gpu_bytes, 1.0):
+            return "fits the GPU, and is held there"
         if self.num_bytes < self.memory_bytes:
             return "fits this machine's memory"
         return "is larger than this machine's memory: it is read from disk as it is needed"
@@ -123,7 +124,9 @@ def plan_training(
         stop_rule=stop_rule(config),
         device=device_name(device),
         corpus=CorpusPlan(
-            num_bytes=corpus_bytes(manifest, corpus), memory_bytes=memory_bytes(), gpu_bytes=gpu_bytes(device)
+            num_bytes=corpus_bytes(manifest, corpus),
+            memory_bytes=memory_bytes(),
+            gpu_bytes=gpu_bytes(device, config.corpus_device_share),
         ),
     )
 
@@ -141,9 +144,9 @@ def memory_bytes() -> int:
     return min(whole, int(limit)) if limit.isdigit() else whole
 
 
-def gpu_bytes(device: str) -> int | None:
-    """Free memory of a CUDA device; None for another."""
-    return torch.cuda.mem_get_info(torch.device(device))[0] if device.startswith("cuda") else None
+def gpu_bytes(device: str, share: float) -> int | None:
+    """What a corpus may take of a CUDA device's free memory; None for another device."""
+    return int(share * free_bytes(torch.device(device))) if device.startswith("cuda") else None
 
 
 def device_name(device: str) -> str:

@@ -54,11 +54,14 @@ def measure_steps(manifest: TrainingManifest, corpus: Corpus, config: TrainConfi
     """
     with cpu_threads(threads_for(config.model, device)):
         trainer = Trainer(manifest, corpus, config, corpus_means(manifest, corpus)[FUSED_VIEW], device)
-        saved = _Saved(trainer)
-        with torch.autograd.graph.saved_tensors_hooks(saved.keep, lambda tensor: tensor):
-            trainer.train_on(trainer.sampler.next_step(), 1.0)
-        seconds, shots, windows = _timed(trainer)
-        evaluation = _evaluation_seconds(trainer, manifest, config)
+        try:
+            saved = _Saved(trainer)
+            with torch.autograd.graph.saved_tensors_hooks(saved.keep, lambda tensor: tensor):
+                trainer.take_step(1.0)
+            seconds, shots, windows = _timed(trainer)
+            evaluation = _evaluation_seconds(trainer, manifest, config)
+        finally:
+            trainer.close()
     return StepCosts(
         num_steps=len(seconds),
         seconds_per_step=statistics.median(seconds),
@@ -93,12 +96,11 @@ def _timed(trainer: Trainer) -> tuple[list[float], list[int], list[int]]:
     windows: list[int] = []
     while not seconds or (len(seconds) < MAX_TIMED_STEPS and sum(seconds) < MAX_SECONDS):
         began = time.monotonic()
-        step = trainer.sampler.next_step()
-        trainer.train_on(step, 1.0)
+        step = trainer.take_step(1.0)
         _wait(trainer)
         seconds.append(time.monotonic() - began)
-        shots.append(sum(item.window.num_shots for item in step))
-        windows.append(len(step))
+        shots.append(step.num_shots)
+        windows.append(len(step.windows))
     return seconds, shots, windows
 
 
@@ -108,7 +110,8 @@ def _evaluation_seconds(trainer: Trainer, manifest: TrainingManifest, config: Tr
     if not some:
         return 0.0
     began = time.monotonic()
-    trainer.predict(some)
+    for _ in trainer.predict(some):
+        pass
     _wait(trainer)
     return (time.monotonic() - began) * _shots(items) / _shots(some)
 
