@@ -31,11 +31,11 @@ class Graph:
             "backfill_policy": dg.BackfillPolicy.multi_run(self.config.orchestration.titles_per_run),
         }
 
-    def asset(self, group: str, *, kinds: set[str], needs_gpu: bool = False) -> dict[str, Any]:
-        """Arguments of `dg.asset` for an asset without partitions."""
+    def asset(self, group: str, *, kinds: set[str], needs_gpu: bool = False, num_processes: int = 1) -> dict[str, Any]:
+        """Arguments of `dg.asset` for an asset without partitions, whose step has so many processes on GPUs."""
         arguments: dict[str, Any] = {"group_name": group, "kinds": kinds, "owners": OWNERS}
         if needs_gpu:
-            arguments["op_tags"] = tags.gpu_request(self.config.orchestration.gpus_per_step)
+            arguments["op_tags"] = tags.gpu_request(self.config.orchestration.gpus_per_step * num_processes)
             arguments["pool"] = self.profile.pool
         return arguments
 

@@ -8,6 +8,7 @@ import dagster as dg
 
 from mediafm_pipelines import tags
 from mediafm_pipelines.graph import Graph
+from mediafm_pipelines.launch import training_on_ranks
 from mediafm_pipelines.materialize import Metadata, picture
 from mediafm_pipelines.resources import WorkspaceResource
 
@@ -42,8 +43,10 @@ def _manifest_asset(graph: Graph) -> dg.AssetsDefinition:
 
 
 def _checkpoint_asset(graph: Graph) -> dg.AssetsDefinition:
+    num_processes = graph.config.training.processes
+
     @dg.asset(
-        **graph.asset("training", kinds={"torch", "mlflow"}, needs_gpu=True),
+        **graph.asset("training", kinds={"torch", "mlflow"}, needs_gpu=True, num_processes=num_processes),
         deps=["training_manifest"],
         code_version="1",
         description="A MediaFM trained by masked shot modelling on the manifest: safetensors and JSON in the store, "
@@ -53,7 +56,7 @@ def _checkpoint_asset(graph: Graph) -> dg.AssetsDefinition:
         from mediafm.steps.train_and_log import train_and_log
 
         with workspace.open(context) as work:
-            logged = train_and_log(work)
+            logged = train_and_log(work, training_on_ranks(context, work.config.training.processes))
         if logged.sha256 is None:
             context.log.warning(logged.reason)
             return dg.MaterializeResult(data_version=dg.DataVersion("none"), metadata={"reason": logged.reason})
