@@ -6,6 +6,7 @@ Measured here: a 2x128 model on two cores steps 2.8 times faster with one thread
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +27,17 @@ def threads_for(model: ModelConfig, device: str) -> int:
 
 
 def reads_ahead(device: torch.device) -> bool:
-    """Whether the loader prepares the next step on a thread of its own."""
-    return True
+    """Whether the loader prepares the next step on a thread of its own: with a GPU, or where a second core is.
+
+    Measured on two busy cores, one thread of math, E 2304, against preparing it within the step (in turns): tiny
+    1.03 times as quick, the step waits for 1.3 % of its time instead of 2.5 %; small .3 % instead of .8 %.
+    """
+    return device.type != "cpu" or num_cores() > 1
+
+
+def num_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
