@@ -33,9 +33,11 @@ from mediafm.train.curves import CurvePoint
 from mediafm.types import Json
 
 TRAINING_TAG = "training_identity"
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""MLflow's pages then speak of training runs."""
 
-_DESCRIPTION_CHARACTERS = 5000
-"""MLflow keeps so many of a version's description; the LoggedModel and the run hold the whole card."""
+_DESCRIPTION_CHARACTERS, _NOTE_CHARACTERS = 5000, 8000
+"""MLflow keeps so many of a version's and of a run's description; LoggedModel and run hold the whole card as a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ class Registry:
         """
         with refusals(f"training {identity}"):
             log = self._open_run({TRAINING_TAG: identity}, identity[:12])
-            log.tags({TRAINING_TAG: identity, MANIFEST_TAG: manifest_sha256, **(tags or {})})
+            log.tags({TRAINING_TAG: identity, MANIFEST_TAG: manifest_sha256, **_source(tags), **(tags or {})})
             log.params(flat_params(training))
         return log
 
@@ -202,7 +204,9 @@ class Registry:
                 client = client_of(self.tracking_uri)
                 found = client.get_experiment_by_name(self.experiment)
                 experiment_id = (
-                    found.experiment_id if found else client.create_experiment(self.experiment, self.artifact_root)
+                    found.experiment_id
+                    if found
+                    else client.create_experiment(self.experiment, self.artifact_root, tags=_EXPERIMENT_TAGS)
                 )
                 if not client.search_registered_models(f"name = '{self.registered_model}'"):
                     client.create_registered_model(self.registered_model)
@@ -243,7 +247,7 @@ class Registry:
     ) -> RegisteredVersion:
         card = files.get(CARD_FILE, b"").decode()
         params = _params(checkpoint)
-        log.tags({**tags, NOTE_TAG: card} if card else tags)
+        log.tags({**_source(tags), **tags, **({NOTE_TAG: _shown(card, _NOTE_CHARACTERS)} if card else {})})
         log.params(params)
         log.dataset(checkpoint.manifest_sha256, checkpoint.report.get("data"))
         for point in curves:
@@ -307,7 +311,7 @@ class Registry:
                 run_id=run_id,
                 tags=dict(tags),
                 model_id=model_id,
-                description=_description(card) or None,
+                description=_shown(card, _DESCRIPTION_CHARACTERS) or None,
             )
         return int(version.version)
 
@@ -325,13 +329,21 @@ def _params(checkpoint: Checkpoint) -> dict[str, str]:
     return {**flat_params(dict(checkpoint.training)), **flat_params(environment), **export_layers}
 
 
-def _description(card: str) -> str:
-    """The card as far as a version's description holds it, cut at a line."""
-    if len(card) <= _DESCRIPTION_CHARACTERS:
-        return card
+def _shown(card: str, num_characters: int) -> str:
+    """The card as MLflow's pages show it, cut at a line; they set a table's cells edge to edge, so these get room."""
+    lines = [line.replace(" |", "\u00a0\u00a0 |") if line.startswith("| ") else line for line in card.split("\n")]
+    whole = "\n".join(line.replace("---\u00a0\u00a0", "---") for line in lines)
+    if len(whole) <= num_characters:
+        return whole
     ending = f"\n\n(The whole card is `{CARD_FILE}` of the model and of its run.)"
-    head = card[: _DESCRIPTION_CHARACTERS - len(ending)]
+    head = whole[: num_characters - len(ending)]
     return head[: head.rindex("\n")] + ending
+
+
+def _source(tags: Mapping[str, str] | None) -> dict[str, str]:
+    """Where MLflow shows what ran, and of which revision."""
+    revision = (tags or {}).get("git_sha")
+    return {"mlflow.source.name": "mediafm", **({"mlflow.source.git.commit": revision} if revision else {})}
 
 
 def _pretty(value: Mapping[str, Json]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,5 +30,5 @@ def write_vectors(file: Path, settings: SyntheticSettings) -> None:
             block = np.asarray(sequence.fused[:, drawn.space.slices[modality]], np.float32)
             block[~sequence.is_present[:, column]] = 0.0
             rows[str(modality)].append(block)
-    vectors = {name: np.concatenate(blocks) for name, blocks in rows.items()}
+    vectors: dict[str, Any] = {name: np.concatenate(blocks) for name, blocks in rows.items()}
     np.savez(file, title_id=np.array(title_ids), position=np.array(positions), group_id=np.array(groups), **vectors)

@@ -55,8 +55,19 @@ def skill_tables(skill: Mapping[str, Any]) -> list[str]:
             lines += ["", (f"**Masks: {name}**, {number(found.get('num_shots'))} masked shots of "
                       f"{number(found.get('num_groups'))} groups"), "", *_skill_table(found)]  # fmt: skip
         elif isinstance(found, Mapping):
-            lines += ["", *bullets({name: found})]
+            lines += ["", f"**{name.capitalize()}**", "", *_by_predictor(found)]
     return lines
+
+
+def _by_predictor(found: Mapping[str, Any]) -> list[str]:
+    """Measures that each hold a number a predictor, as one table; the rest as a list below."""
+    measures = {name: value for name, value in found.items() if isinstance(value, Mapping)}
+    if not measures:
+        return bullets(found)
+    predictors = dict.fromkeys(key for value in measures.values() for key in value)
+    rows = [[key, *(measure(value.get(key)) for value in measures.values())] for key in predictors]
+    rest = bullets({name: value for name, value in found.items() if name not in measures})
+    return [*table(["predictor", *(name.replace("_", " ") for name in measures)], rows), "", *rest]
 
 
 def _skill_table(found: Mapping[str, Any]) -> list[str]:

@@ -114,13 +114,18 @@ def test_a_refusal_is_told_as_ours_and_the_run_is_failed(registry, monkeypatch):
 
 
 def test_the_card_describes_run_model_and_version(registry):
-    card = "# Card\n" + "\n".join(f"line {number}" for number in range(2000))
+    card = "# Card\n| a | b |\n| --- | --- |\n" + "\n".join(f"line {number}" for number in range(2000))
     done = registry.log_training(made(17), CURVES, {"model_card.md": card.encode()})
     client = client_of(registry)
-    assert client.get_run(done.run_id).data.tags["mlflow.note.content"].startswith("# Card\nline 0\n")
+    # Its pages set a table's cells edge to edge.
+    shown = "# Card\n| a\u00a0\u00a0 | b\u00a0\u00a0 |\n| --- | --- |\nline 0\n"
+    tags = client.get_run(done.run_id).data.tags
+    assert tags["mlflow.note.content"].startswith(shown)
+    assert len(tags["mlflow.note.content"]) <= 8000
+    assert tags["mlflow.source.name"] == "mediafm"
     description = client.get_model_version("mediafm", str(done.version)).description
     assert len(description) <= 5000
-    assert description.startswith("# Card\nline 0\n")
+    assert description.startswith(shown)
     assert description.endswith("(The whole card is `model_card.md` of the model and of its run.)")
     location = Path(client.get_logged_model(done.model_id).artifact_location)
     assert (location / "model_card.md").read_text() == card
