@@ -59,6 +59,8 @@ def _train(workspace: Any, name: str | None, as_json: bool) -> None:
             }
         )
         return
+    if workspace.config.training.processes > 1 and made.was_made:
+        click.echo("note: trained in this process; `mediafm run` starts as many as training.processes says")
     if made.resumed_at_step is not None:
         click.echo(f"gone on from step {made.resumed_at_step}")
     for note in made.notes:

@@ -68,6 +68,7 @@ def _checkpoint_asset(graph: Graph) -> dg.AssetsDefinition:
             "skill": logged.skill_sentence,
             "skill_by_view": dg.MetadataValue.md(logged.skill_markdown),
             "is_new": logged.was_made,
+            "model_card": dg.MetadataValue.md(logged.model_card),
         }
         if logged.curve_png:
             metadata["curve"] = picture(logged.curve_png, "loss and skill")
