@@ -17,8 +17,8 @@ def main() -> int:
     end_with_parent()  # before torch is imported, which takes seconds
     from mediafm.train.job import TrainingJob, run_job
 
-    job = TrainingJob.read(Path(sys.argv[1]))
     try:
+        job = TrainingJob.read(Path(sys.argv[1]))
         if os.environ.get("RANK", "0") == "0":
             _report(job)
         else:
@@ -35,7 +35,7 @@ def _report(job: Any) -> None:
     from mediafm.train.job import run_job
 
     with open_dagster_pipes() as pipes:
-        run_job(job, on_metrics=lambda point: pipes.report_custom_message({"point": point.as_json()}))
+        run_job(job, pipes.report_custom_message)
         pipes.log.info(f"the first of {os.environ.get('WORLD_SIZE', '1')} ranks left its checkpoint in {job.output}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mediafm.data.corpus import open_corpus
+from mediafm.data.corpus import Corpus, open_corpus
 from mediafm.data.manifest import ManifestTitle, TrainingManifest, build_manifest
 from mediafm.data.manifest_files import from_files as manifest_from_files
 from mediafm.data.manifest_files import to_files as manifest_to_files
@@ -27,7 +27,7 @@ from mediafm.train.checkpoint import to_files as checkpoint_to_files
 from mediafm.train.config import TrainConfig, resolve
 from mediafm.train.curves import CurvePoint
 from mediafm.train.job import TrainingJob
-from mediafm.train.loop import OnMetrics, TrainResult, train
+from mediafm.train.loop import OnMetrics, Progress, TrainResult, train
 from mediafm.train.run_state import RunFolder
 from mediafm.types import Json, TitleState
 
@@ -38,8 +38,8 @@ TRAINING_STEP_VERSION = 1
 MOVES_NOTHING = frozenset({"save_every_steps", "corpus_device_share"})
 """Settings without effect on the checkpoint: no part of a run's identity."""
 
-TrainElsewhere = Callable[[TrainingJob, OnMetrics], TrainResult]
-"""Trains a job in processes of its own, and tells of each evaluation as it comes."""
+TrainElsewhere = Callable[[TrainingJob, Progress, OnMetrics], TrainResult]
+"""Trains a job in processes of its own, and tells of its steps and of each evaluation as they come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,21 +214,36 @@ def _train(
         run_folder.clear()
     identity = run_folder.path.name
     watch.begins(BegunTraining(identity=identity, manifest=manifest, config=config, device=device))
+
+    def step(num_steps: int, bound: int) -> None:
+        watch.step(num_steps)
+
     try:
         if train_elsewhere is not None:
-            result = train_elsewhere(_job(workspace, manifest, config, device, run_folder), watch.point)
+            result = train_elsewhere(_job(workspace, manifest, config, device, run_folder), step, watch.point)
         else:
             result = train(
-                manifest,
-                corpus,
-                config,
-                device=device,
-                folder=run_folder,
-                progress=lambda num_steps, _: watch.step(num_steps),
-                on_metrics=watch.point,
+                manifest, corpus, config, device=device, folder=run_folder, progress=step, on_metrics=watch.point
             )
     finally:
         watch.ends()
+    record = _recorded(workspace, manifest, corpus, config, result)
+    return CheckpointOutcome(
+        checkpoint=result.checkpoint,
+        record=record,
+        curves=result.curves,
+        was_made=True,
+        run_folder=run_folder,
+        identity=identity,
+        resumed_at_step=result.resumed_at_step,
+        notes=result.notes,
+    )
+
+
+def _recorded(
+    workspace: Workspace, manifest: TrainingManifest, corpus: Corpus, config: TrainConfig, result: TrainResult
+) -> LedgerRecord:
+    """Puts the checkpoint and what lies beside it into the store; its row, not yet in the ledger."""
     checkpoint = result.checkpoint
     folder, files = folder_key(CHECKPOINTS, checkpoint.sha256), checkpoint_to_files(checkpoint)
     files |= files_beside(workspace, manifest, corpus, checkpoint, result.curves)
@@ -237,7 +252,7 @@ def _train(
     if result.resumed_at_step is not None:
         details |= {"resumed_at_step": result.resumed_at_step, "notes": list(result.notes)}
     producers: Mapping[str, Json] = {table: dict(value) for table, value in workspace.producers.items()}
-    record = LedgerRecord(
+    return LedgerRecord(
         asset="mediafm_checkpoint",
         table="checkpoints",
         fingerprint=checkpoint.sha256,
@@ -252,16 +267,6 @@ def _train(
         checkpoint_sha256=checkpoint.sha256,
         is_forced=workspace.is_forced,
         details={"producers": producers, **details},
-    )
-    return CheckpointOutcome(
-        checkpoint=checkpoint,
-        record=record,
-        curves=result.curves,
-        was_made=True,
-        run_folder=run_folder,
-        identity=identity,
-        resumed_at_step=result.resumed_at_step,
-        notes=result.notes,
     )
 
 
@@ -292,9 +297,7 @@ def _run_folder(workspace: Workspace, manifest: TrainingManifest, config: TrainC
 
 
 def _training_producer(workspace: Workspace) -> dict[str, Json]:
-    settings: dict[str, Json] = workspace.config.training.model_dump(
-        mode="json", exclude={*MOVES_NOTHING, "processes"}
-    )
+    settings: dict[str, Json] = workspace.config.training.model_dump(mode="json", exclude={*MOVES_NOTHING, "processes"})
     return {"training": settings, "step_version": TRAINING_STEP_VERSION}
 
 

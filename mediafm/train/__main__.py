@@ -1,11 +1,14 @@
 """Trains a job: `python -m mediafm.train JOB`, or on several GPUs or hosts `torchrun ... -m mediafm.train JOB`.
 
-JOB is a file of `mediafm.train.job.TrainingJob`. The first rank prints a line at each evaluation.
+JOB is a file of `mediafm.train.job.TrainingJob`. The first rank prints each evaluation, and tells of it and of the
+steps in `told.jsonl` beside the job.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from mediafm.errors import MediaFMError
@@ -18,14 +21,17 @@ def main() -> int:
         sys.stderr.write("usage: python -m mediafm.train JOB\n")
         return 2
     end_with_parent()  # before torch is imported, which takes seconds
-    from mediafm.train.curves import CurvePoint
-    from mediafm.train.job import TrainingJob, run_job
+    from mediafm.train.job import TOLD_FILE, TrainingJob, run_job
 
-    def say(point: CurvePoint) -> None:
-        print(f"step {point.step}: validation loss {point.validation_loss:.4f}", flush=True)
+    def tell(told: Mapping[str, object]) -> None:
+        with (Path(job.output) / TOLD_FILE).open("a") as file:
+            file.write(f"{json.dumps(told)}\n")
+        if "point" in told:
+            print(json.dumps(told["point"]), flush=True)
 
     try:
-        run_job(TrainingJob.read(Path(sys.argv[1])), on_metrics=say)
+        job = TrainingJob.read(Path(sys.argv[1]))
+        run_job(job, tell)
     except MediaFMError as error:
         sys.stderr.write(f"{error}\n")
         return 1

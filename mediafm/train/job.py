@@ -5,6 +5,7 @@
     <output>/config.json
     <output>/result.json           the rest; written last, so the output is there once it is
     <output>/error-<rank>.json     what stopped a rank
+    <output>/told.jsonl            what the first rank told of its steps and evaluations
 
 The job is the same for every rank of every host: the root must lie where all of them can read it, and the first rank
 must be able to write the output and the states.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,16 @@ from mediafm.store.store import Store
 from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, from_files, to_files
 from mediafm.train.config import TrainConfig
 from mediafm.train.curves import CurvePoint
-from mediafm.train.loop import OnMetrics, Progress, TrainResult, train
+from mediafm.train.loop import Progress, TrainResult, train
 from mediafm.train.ranks import RANK, TIMEOUT_SECONDS, error_from, error_parts, joined
 from mediafm.train.run_state import RunFolder
 from mediafm.types import Json
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
+TOLD_FILE = "told.jsonl"
+TELL_SECONDS = 0.5
+"""Steps are told at most so often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +103,12 @@ class TrainingJob:
         return cls.from_json(parts)
 
 
-def run_job(job: TrainingJob, progress: Progress | None = None, on_metrics: OnMetrics | None = None) -> None:
-    """This process's part of the job: alone, or as one of the ranks that `torchrun` started.
+Tell = Callable[[Mapping[str, Json]], None]
+"""Told by the first rank: {"num_steps", "max_steps"} now and then, {"point"} at each evaluation."""
 
-    Args:
-        progress, on_metrics: told by the first rank only.
+
+def run_job(job: TrainingJob, tell: Tell | None = None) -> None:
+    """This process's part of the job: alone, or as one of the ranks that `torchrun` started.
 
     Raises:
         Exception: whatever stopped this rank; it stands in `error-<rank>.json` before.
@@ -111,13 +116,14 @@ def run_job(job: TrainingJob, progress: Progress | None = None, on_metrics: OnMe
     try:
         with joined(job.device, job.timeout_seconds, job.gpu_memory_fraction) as ranks:
             manifest, corpus = ranks.together(lambda: open_job(job))
+            heard = tell if ranks.is_first else None
             result = train(
                 manifest,
                 corpus,
                 job.config,
                 device=str(ranks.device),
-                progress=progress if ranks.is_first else None,
-                on_metrics=on_metrics if ranks.is_first else None,
+                progress=_now_and_then(heard) if heard else None,
+                on_metrics=(lambda point: heard({"point": point.as_json()})) if heard else None,
                 folder=RunFolder(Path(job.states)),
                 ranks=ranks,
             )
@@ -125,6 +131,18 @@ def run_job(job: TrainingJob, progress: Progress | None = None, on_metrics: OnMe
     except Exception as error:
         _leave_error(Path(job.output), error)
         raise
+
+
+def _now_and_then(tell: Tell) -> Progress:
+    last = 0.0
+
+    def progress(num_steps: int, max_steps: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= TELL_SECONDS:
+            last = time.monotonic()
+            tell({"num_steps": num_steps, "max_steps": max_steps})
+
+    return progress
 
 
 def write_result(result: TrainResult, folder: Path) -> None:

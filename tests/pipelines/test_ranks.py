@@ -23,12 +23,12 @@ from mediafm.store.store import Store
 from mediafm.store.views import records
 from mediafm.train.config import resolve
 from mediafm.train.job import TrainingJob
+from mediafm.train.launch import LOG_FILE
 from mediafm_pipelines import tags
 from mediafm_pipelines.definitions import build_defs
 from mediafm_pipelines.execution import run_assets
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.instance import open_instance
-from mediafm_pipelines.launch import LOG_FILE, command_of
 from tests.pipelines.conftest import config_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -56,7 +56,7 @@ def test_the_asset_trains_on_two_ranks(root: Path, monkeypatch: pytest.MonkeyPat
     failures, told = train(on_ranks(root, 2))
     assert failures == []
     assert any("training on 2 ranks" in line for line in told)
-    assert any("step 12: validation loss" in line for line in told), "the first rank's evaluations are heard"
+    assert any("validation loss" in line for line in told), "the first rank's evaluations are heard"
     assert any("the first of 2 ranks left its checkpoint" in line for line in told)
     rows = records(Store(root), ["checkpoints"])
     made = rows[-1]
@@ -153,9 +153,3 @@ def test_a_step_asks_for_a_gpu_for_each_process() -> None:
     arguments = graph.asset("training", kinds={"torch"}, needs_gpu=True, num_processes=4)
     limits = arguments["op_tags"][tags.K8S_CONFIG]["container_config"]["resources"]["limits"]
     assert limits == {"nvidia.com/gpu": "4"}
-
-
-def test_the_command_names_the_ranks_and_the_job() -> None:
-    command = command_of(3, Path("/somewhere/job.json"))
-    assert command[command.index("--nproc-per-node") + 1] == "3"
-    assert command[-3:] == ["-m", "mediafm_pipelines.train_ranks", "/somewhere/job.json"]

@@ -18,7 +18,7 @@ from mediafm.errors import ConfigError, IntegrityError, MediaFMError, NotFoundEr
 from mediafm.store.folders import MANIFESTS, folder_key, put_folder
 from mediafm.store.store import Store
 from mediafm.train.config import TrainConfig
-from mediafm.train.job import RESULT_FILE, TrainingJob, first_error, read_result, run_job, write_result
+from mediafm.train.job import RESULT_FILE, TOLD_FILE, TrainingJob, first_error, read_result, run_job, write_result
 from mediafm.train.loop import TrainResult
 from mediafm.train.ranks import error_from, error_parts
 
@@ -61,7 +61,10 @@ def test_the_entry_point_trains_alone_as_the_library_does(job: TrainingJob, resu
     found = read_result(Path(job.output))
     assert found.checkpoint.weights == result.checkpoint.weights
     assert [point.validation_loss for point in found.curves] == [point.validation_loss for point in result.curves]
-    assert done.stdout.splitlines()[0].startswith("step 4: validation loss")
+    assert json.loads(done.stdout.splitlines()[0])["step"] == 4
+    told = [json.loads(line) for line in (Path(job.output) / TOLD_FILE).read_text().splitlines()]
+    assert [one["point"]["step"] for one in told if "point" in one] == [point.step for point in found.curves]
+    assert any(one.get("num_steps") == 1 for one in told)
     assert first_error(Path(job.output)) is None
 
 

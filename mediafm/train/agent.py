@@ -1,7 +1,9 @@
-"""`torchrun` that ends with its parent: `python -m mediafm_pipelines.train_agent ARGUMENTS OF TORCHRUN`.
+"""`torchrun` that ends with its parent: `python -m mediafm.train.agent ARGUMENTS OF TORCHRUN`.
 
-Belongs here: nothing else. Its ranks end with it in turn, so that a killed step leaves none behind.
+Its ranks end with it in turn, so that a launcher that is killed leaves none behind.
 """
+
+from __future__ import annotations
 
 import sys
 
@@ -9,6 +11,7 @@ from mediafm.train.lifeline import end_with_parent
 
 
 def main() -> None:
+    """As `torchrun`."""
     end_with_parent()  # before torch is imported, which takes seconds
     from torch.distributed import run
 
