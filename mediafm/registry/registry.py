@@ -34,7 +34,7 @@ from mediafm.types import Json
 
 TRAINING_TAG = "training_identity"
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""MLflow's pages then speak of training runs."""
+"""What MLflow's pages take the experiment for."""
 
 _DESCRIPTION_CHARACTERS, _NOTE_CHARACTERS = 5000, 8000
 """MLflow keeps so many of a version's and of a run's description; LoggedModel and run hold the whole card as a file."""

@@ -77,9 +77,9 @@ def _skill_table(found: Mapping[str, Any]) -> list[str]:
             name,
             _signed(view["skill"]),
             ends(view.get("interval")),
-            number(view.get("loss")),
+            _loss(view.get("loss")),
             str(view.get("reference") or ""),
-            number(view.get("reference_loss")),
+            _loss(view.get("reference_loss")),
             number(view.get("num_shots")),
         ]
         for name, view in views.items()
@@ -123,6 +123,10 @@ def layer_table(layers: Mapping[str, Any]) -> list[str]:
         "",
         behind + (f"; the neighbour share of a random order is {chance:.3f}." if chance is not None else "."),
     ]
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _signed(value: float | None) -> str:

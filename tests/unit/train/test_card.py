@@ -69,7 +69,7 @@ def test_skill_stands_by_modality_beside_the_best_trivial_predictor(facts):
     video = found["by_modality"]["video"]
     low, high = video["interval"]
     assert f"| video | {video['skill']:+.3f} | {low:+.3f} to {high:+.3f} |" in table
-    assert f"| {video['reference']} | {video['reference_loss']:.4g} |" in table
+    assert f"| {video['reference']} | {video['reference_loss']:.4f} |" in table
     assert "**Masks: span**" in table
 
 
