@@ -1,12 +1,13 @@
 """A loss that is no number, or far above what it was, stops the run and says from where it may go on."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from mediafm.errors import TrainingError
 from mediafm.objective.config import resolve as resolve_objective
-from mediafm.objective.msm import MaskedShots
+from mediafm.objective.create import create
 from mediafm.train import trainer as trainer_module
 from mediafm.train.loop import EXPLOSION_STEPS, train
 from mediafm.train.run_state import RunFolder
@@ -24,23 +25,18 @@ def saving(config):
 def faulty(factor, from_step, until_step=10**6):
     """Makes an objective whose loss is `factor` times what it should be between two steps, one micro-step each."""
 
-    class Faulty(MaskedShots):
-        num_calls = 0
+    def make(*parts):
+        objective, num_calls = create(*parts), count(1)
+        terms = objective.terms
 
-        def terms(self, model, batch, counts):
-            self.num_calls += 1
-            scale = factor if from_step < self.num_calls <= until_step else 1.0
-            return {
-                name: (weight * scale, term) for name, (weight, term) in super().terms(model, batch, counts).items()
-            }
+        def scaled(model, batch, counts):
+            scale = factor if from_step < next(num_calls) <= until_step else 1.0
+            return {name: (weight * scale, term) for name, (weight, term) in terms(model, batch, counts).items()}
 
-    return lambda config, model, blocks, seed: Faulty(config, blocks)
+        objective.terms = scaled
+        return objective
 
-
-def message_of(manifest, corpus, config, folder=None):
-    with pytest.raises(TrainingError, match="training stops at") as caught:
-        train(manifest, corpus, config, folder=folder)
-    return caught.value
+    return make
 
 
 def test_a_learning_rate_that_makes_the_loss_explode_is_told_with_step_titles_and_state(
