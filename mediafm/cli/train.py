@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -43,7 +44,7 @@ def _train(workspace: Any, name: str | None, as_json: bool) -> None:
     manifest = find_manifest(workspace, name)
     workspace.ledger.flush()
     with TrainingBar(quiet=as_json) as bar:
-        made = train_and_log(workspace, manifest=manifest, watch=bar)
+        made = train_and_log(workspace, _on_ranks(workspace), manifest=manifest, watch=bar)
     if as_json:
         echo_json(
             {
@@ -59,8 +60,6 @@ def _train(workspace: Any, name: str | None, as_json: bool) -> None:
             }
         )
         return
-    if workspace.config.training.processes > 1 and made.was_made:
-        click.echo("note: trained in this process; `mediafm run` starts as many as training.processes says")
     if made.resumed_at_step is not None:
         click.echo(f"gone on from step {made.resumed_at_step}")
     for note in made.notes:
@@ -72,6 +71,14 @@ def _train(workspace: Any, name: str | None, as_json: bool) -> None:
     click.echo(f"card and pictures: {_folder(workspace, made.sha256)}")
     flags = f"--root {workspace.config.root} --profile {workspace.config.profile}"
     click.echo(f"next: mediafm run {flags} decides whether it is the champion, and serves it")
+
+
+def _on_ranks(workspace: Any) -> Any:
+    """Where it is trained: None, in this process, if the configuration asks for one."""
+    from mediafm.train.launch import train_on_ranks
+
+    num_processes = workspace.config.training.processes
+    return partial(train_on_ranks, num_processes) if num_processes > 1 else None
 
 
 def _folder(workspace: Any, sha256: str | None) -> str:
