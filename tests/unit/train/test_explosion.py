@@ -39,6 +39,12 @@ def faulty(factor, from_step, until_step=10**6):
     return make
 
 
+def message_of(manifest, corpus, config, folder=None):
+    with pytest.raises(TrainingError, match="training stops at") as caught:
+        train(manifest, corpus, config, folder=folder)
+    return caught.value
+
+
 def test_a_learning_rate_that_makes_the_loss_explode_is_told_with_step_titles_and_state(
     manifest, corpus, saving, tmp_path
 ):
