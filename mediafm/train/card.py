@@ -6,19 +6,24 @@ that a report gains later show by themselves: tables take their columns from the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mediafm.data.composition import Composition
+from mediafm.lineage.fingerprint import canonical_json
 from mediafm.train.card_limits import limits
-from mediafm.train.card_tables import bullets, layer_table, number, skill_tables, table
+from mediafm.train.card_tables import bullets, layer_table, number, ordered, readout_tables, skill_tables, table
 from mediafm.train.checkpoint import Checkpoint
 from mediafm.types import Json
 
 CARD_FILE = "model_card.md"
 _SHOWN_ELSEWHERE = frozenset(
-    {"run", "preset", "num_parameters", "data", "manifest_sha256", "skill", "layers", "is_uncollapsed", "environment"}
-)
+    {
+        "run", "preset", "num_parameters", "data", "manifest_sha256", "skill", "readout", "layers", "is_uncollapsed",
+        "environment",
+    }
+)  # fmt: skip
 """Fields of a report that have a section; whatever else it holds is listed under "Further findings"."""
 
 
@@ -53,12 +58,15 @@ def model_card(facts: Mapping[str, Any]) -> str:
 
     Settings come after limits: what MLflow cuts off a version's description is the end.
     """
+    # A report at rest comes back sorted by name: sorted here, equal facts are equal text wherever they come from.
+    facts = json.loads(canonical_json(facts))
     sections = {
         "": _opening(facts),
         "Data": _data(facts),
         "Skill": skill_tables(facts["report"]["skill"]),
         "What is exported": _exported(facts),
         "Limits": [f"- {sentence}" for sentence in limits(facts)],
+        "Common read-out": readout_tables(facts["report"].get("readout") or {}),
         "Encoders": _encoders(facts),
         "Model and training": _training(facts),
         "Further findings": bullets(
@@ -96,7 +104,7 @@ def _data(facts: Mapping[str, Any]) -> list[str]:
     hours = made["hours"]
     known = "" if made["num_titles_with_hours"] == made["num_titles"] else f" (of {made['num_titles_with_hours']})"
     length = "of unknown length" if hours is None else f"{hours:.1f} hours{known}"
-    splits = [name for name, value in counts.items() if isinstance(value, Mapping)]
+    splits = [name for name, value in ordered(counts).items() if isinstance(value, Mapping)]
     rows = [
         [name, *(number(counts[name].get(key)) for key in ("titles", "groups", "shots")), *_shares(made, name)]
         for name in splits
@@ -113,7 +121,7 @@ def _data(facts: Mapping[str, Any]) -> list[str]:
             f"{number(counts.get('num_empty_titles', 0))} titles without a vector were left out. Split {how}."
         ),
         "",
-        *table(["split", "titles", "groups", "shots", *(f"shots with {name}" for name in made["modalities"])], rows),
+        *table(["split", "titles", "groups", "shots", *(f"with {name}" for name in made["modalities"])], rows),
     ]
 
 
@@ -124,7 +132,7 @@ def _shares(made: Mapping[str, Any], split: str) -> list[str]:
 
 def _encoders(facts: Mapping[str, Any]) -> list[str]:
     space, rows = facts["space"], []
-    for modality, spec in space["encoders"].items():
+    for modality, spec in ordered(space["encoders"]).items():
         licence = facts["licences"].get(modality, "unknown")
         revision = str(spec.get("revision") or "no weights")
         rows.append(

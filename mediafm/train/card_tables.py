@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mediafm.types import Json
+from mediafm.types import Json, Modality
 
 _NO_COLUMN = frozenset({"name", "export_layers"})
+_ORDER = (
+    *Modality, "train", "validation", "test", "random", "span",
+    "kind", "neighbour_share", "effective_rank", "spread", "own_skill", "hidden_neighbour_skill",
+)  # fmt: skip
+"""Names that are shown in this order; any other follows, in its own."""
+_LONG = 400
+"""A finding that would take more characters is left to the report."""
+
+
+def ordered(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, in the order that people expect: a report that was at rest comes back sorted by name."""
+    places = {name: place for place, name in enumerate(_ORDER)}
+    return dict(sorted(value.items(), key=lambda item: places.get(item[0], len(places))))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -35,6 +48,7 @@ def bullets(value: Mapping[str, Any]) -> list[str]:
     for name, item in value.items():
         if isinstance(item, Mapping):
             said = ", ".join(f"{key} {_one_line(inner)}" for key, inner in item.items() if inner is not None)
+            said = said if len(said) <= _LONG else f"{', '.join(item)} (in `report.json`)"
             lines += [f"- {name}: {said}"] if said else []
         elif item is not None:
             lines.append(f"- {name}: {_one_line(item)}")
@@ -50,7 +64,7 @@ def skill_tables(skill: Mapping[str, Any]) -> list[str]:
             "under stored masks: 0 is no better than copying what stands around. Intervals are 95 %, over groups."
         )
     ]
-    for name, found in skill.items():
+    for name, found in ordered(skill).items():
         if isinstance(found, Mapping) and "by_modality" in found:
             lines += ["", (f"**Masks: {name}**, {number(found.get('num_shots'))} masked shots of "
                       f"{number(found.get('num_groups'))} groups"), "", *_skill_table(found)]  # fmt: skip
@@ -71,7 +85,7 @@ def _by_predictor(found: Mapping[str, Any]) -> list[str]:
 
 
 def _skill_table(found: Mapping[str, Any]) -> list[str]:
-    views = {"total": found, **found["by_modality"], "fused (for information)": found.get("fused")}
+    views = {"total": found, **ordered(found["by_modality"]), "fused (for information)": found.get("fused")}
     rows = [
         [
             name,
@@ -85,7 +99,41 @@ def _skill_table(found: Mapping[str, Any]) -> list[str]:
         for name, view in views.items()
         if view is not None
     ]
-    return table(["modality", "skill", "95 %", "loss", "best trivial predictor", "its loss", "shots"], rows)
+    return table(["modality", "skill", "95 %", "loss", "best trivial", "its loss", "shots"], rows)
+
+
+def readout_tables(readout: Mapping[str, Any]) -> list[str]:
+    """Skill of the common read-out by what is read, a table for each mask set; nothing where a report has none."""
+    lines: list[str] = []
+    for mask_set, found in ordered(readout).items():
+        views = {name: view for name, view in found.items() if "by_modality" in view} if _is_mapping(found) else {}
+        if not views:
+            continue
+        modalities = list(ordered(dict.fromkeys(name for view in views.values() for name in view["by_modality"])))
+        rows = [
+            [
+                name,
+                _signed(view["skill"]),
+                ends(view.get("interval")),
+                *(
+                    _signed(view["by_modality"][each]["skill"]) if each in view["by_modality"] else ""
+                    for each in modalities
+                ),
+            ]
+            for name, view in views.items()
+        ]
+        lines += ["", f"**Masks: {mask_set}**", "", *table(["read from", "skill", "95 %", *modalities], rows)]
+    if not lines:
+        return []
+    said = (
+        "A ridge read-out of what stands at masked positions, fitted on training titles: one skill for every objective "
+        "and layer, against the same trivial predictors."
+    )
+    return [said, *lines]
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def ends(interval: Sequence[float] | None) -> str:
@@ -98,7 +146,7 @@ def columns_of(layers: Mapping[str, Any]) -> list[str]:
     found: dict[str, None] = {}
     for row in layers["rows"]:
         found |= dict.fromkeys(name for name, value in row.items() if name not in _NO_COLUMN and value is not None)
-    return list(found)
+    return list(ordered(found))
 
 
 def is_exported(row: Mapping[str, Any], layers: Mapping[str, Any]) -> bool:

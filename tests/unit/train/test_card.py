@@ -34,8 +34,9 @@ def section(card, title):
 
 def test_a_card_has_its_sections_and_is_a_function_of_its_facts(facts):
     card = model_card(facts)
+    assert "Common read-out" in card
     titles = [line[3:] for line in card.splitlines() if line.startswith("## ")]
-    assert [title for title in titles if title != "Further findings"] == [
+    assert [title for title in titles if title not in ("Further findings", "Common read-out")] == [
         "Data",
         "Skill",
         "What is exported",
@@ -44,7 +45,7 @@ def test_a_card_has_its_sections_and_is_a_function_of_its_facts(facts):
         "Model and training",
         "Lineage",
     ]
-    assert card == model_card(copy.deepcopy(facts))
+    assert card == model_card(copy.deepcopy(facts)) == model_card(json.loads(json.dumps(facts, sort_keys=True)))
     assert "None" not in card
     assert "nan" not in card.split()
 
@@ -140,3 +141,18 @@ def test_a_good_run_on_much_data_says_neither_small_nor_unskilled(facts):
     assert "Small data" not in said
     assert "No skill" not in said
     assert "intervals are rough" not in said
+
+
+def test_the_common_read_out_has_a_row_for_what_is_read_and_long_findings_are_left_to_the_report(facts):
+    view = facts["report"]["skill"]["random"]
+    found = changed(
+        facts, report__readout={"split": "test", "random": {"block 1": view}}, report__many={"x": "y" * 900}
+    )
+    card = model_card(found)
+    said = section(card, "Common read-out")
+    shown = " | ".join(f"{view['by_modality'][name]['skill']:+.3f}" for name in ("video", "audio", "text"))
+    assert "| read from | skill | 95 % | video | audio | text |" in said
+    assert f"| {shown} |" in said
+    assert "- many: x (in `report.json`)" in section(card, "Further findings")
+    del found["report"]["readout"]
+    assert "Common read-out" not in model_card(found)
