@@ -1,6 +1,6 @@
 """What a reader is shown equals what the fusion makes of the blocks that are left, and the truth stays as it is."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -189,7 +189,7 @@ def test_what_is_hidden_does_not_leak_through_the_model(drawn, tmp_path):
 def test_counts_are_those_of_looking_at_every_block(drawn, seed):
     windows = drawn.windows(seed)
     num_shots = num_masked = num_targets = 0
-    present, hidden = [0, 0, 0], [0, 0, 0]
+    present, hidden, masked = [0, 0, 0], [0, 0, 0], [0, 0, 0]
     for item in windows:
         for place in range(item.window.num_shots):
             flags = drawn.present[item.window.title_id][item.window.start + place]
@@ -199,9 +199,18 @@ def test_counts_are_those_of_looking_at_every_block(drawn, seed):
             num_targets += any(to_predict)
             present = [count + int(flag) for count, flag in zip(present, flags, strict=True)]
             hidden = [count + flag for count, flag in zip(hidden, to_predict, strict=True)]
-    counts = counts_of(windows, drawn.corpus)
-    assert (counts.num_shots, counts.num_masked, counts.num_targets) == (num_shots, num_masked, num_targets)
-    assert (counts.num_present, counts.num_hidden) == (tuple(present), tuple(hidden))
+            if item.is_masked[place]:
+                masked = [count + int(flag) for count, flag in zip(masked, flags, strict=True)]
+    expected = {
+        "num_shots": num_shots,
+        "num_masked": num_masked,
+        "num_targets": num_targets,
+        "num_hidden": tuple(hidden),
+        "num_present": tuple(present),
+        "num_masked_present": tuple(masked),
+    }
+    counts = asdict(counts_of(windows, drawn.corpus))
+    assert counts == {name: expected[name] for name in counts}
 
 
 @pytest.mark.parametrize("size", [1, 7, 12, 1000])
