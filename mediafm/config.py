@@ -112,7 +112,10 @@ class TrainingSettings(Section):
     corpus_device_share: Share = 0.5
     """The corpus lives on a GPU where it takes at most this share of the memory free there; it moves nothing."""
     processes: Count = 1
-    """Processes of this host that train together, on a GPU each or on the CPU; moves nothing but rounding."""
+    """Processes of a host that train together, on a GPU each or on the CPU; moves nothing but rounding."""
+    torchrun: tuple[str, ...] = ()
+    """Where several hosts train: this one's options of torchrun, in which it is node 0, e.g. ["--nnodes", "2",
+    "--node-rank", "0", "--master-addr", "10.0.0.1", "--master-port", "29500"]. The run says what the others start."""
     split_salt: str = "mediafm"
     """Written into the root once; a root keeps the salt it began with."""
     validation_share: Share = 0.15

@@ -13,21 +13,27 @@ from typing import Any
 
 import dagster as dg
 
+from mediafm.config import TrainingSettings
+
 MODULE = "mediafm_pipelines.train_ranks"
 
 
-def training_on_ranks(context: dg.AssetExecutionContext, num_processes: int) -> Callable[..., Any] | None:
-    """How `train_and_log` trains in so many processes of this host; None, in this process, for one."""
-    return partial(_train, context, num_processes) if num_processes > 1 else None
+def training_on_ranks(context: dg.AssetExecutionContext, settings: TrainingSettings) -> Callable[..., Any] | None:
+    """How `train_and_log` trains on as many ranks as the configuration asks for; None if that is this process alone."""
+    from mediafm.train.launch import has_ranks
+
+    return partial(_train, context, settings) if has_ranks(settings) else None
 
 
-def _train(context: dg.AssetExecutionContext, num_processes: int, job: Any, progress: Any, on_metrics: Any) -> Any:
+def _train(
+    context: dg.AssetExecutionContext, settings: TrainingSettings, job: Any, progress: Any, on_metrics: Any
+) -> Any:
     """The `TrainResult` of a `TrainingJob`. What the ranks tell is heard in this thread, so that its errors end them.
 
     Raises:
         MediaFMError: what stopped the ranks.
     """
-    from mediafm.train.launch import LOG_FILE, hear, run_ranks
+    from mediafm.train.launch import LOG_FILE, command_of_others, hear, run_ranks
 
     told: SimpleQueue[Any] = SimpleQueue()
 
@@ -39,9 +45,12 @@ def _train(context: dg.AssetExecutionContext, num_processes: int, job: Any, prog
                 return
             hear(message, progress, on_metrics)
 
-    context.log.info(f"training on {num_processes} ranks; their log until they end well: {Path(job.output) / LOG_FILE}")
+    log = Path(job.output) / LOG_FILE
+    context.log.info(f"training on {settings.processes} ranks of this host; their log until they end well: {log}")
+    if others := command_of_others(settings, job.file):
+        context.log.info(f"each other host starts: {others}")
     with dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), _Reader(told.put)) as session:
-        result = run_ranks(num_processes, job, MODULE, listen, session.get_bootstrap_env_vars())
+        result = run_ranks(settings, job, MODULE, listen, session.get_bootstrap_env_vars())
     listen()
     return result
 

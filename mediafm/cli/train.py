@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import click
@@ -75,10 +74,16 @@ def _train(workspace: Any, name: str | None, as_json: bool) -> None:
 
 def _on_ranks(workspace: Any) -> Any:
     """Where it is trained: None, in this process, if the configuration asks for one."""
-    from mediafm.train.launch import train_on_ranks
+    from mediafm.train.launch import command_of_others, has_ranks, train_on_ranks
 
-    num_processes = workspace.config.training.processes
-    return partial(train_on_ranks, num_processes) if num_processes > 1 else None
+    settings = workspace.config.training
+
+    def run(job: Any, progress: Any, on_metrics: Any) -> Any:
+        if others := command_of_others(settings, job.file):
+            click.echo(f"each other host starts: {others}", err=True)
+        return train_on_ranks(settings, job, progress, on_metrics)
+
+    return run if has_ranks(settings) else None
 
 
 def _folder(workspace: Any, sha256: str | None) -> str:

@@ -297,7 +297,9 @@ def _run_folder(workspace: Workspace, manifest: TrainingManifest, config: TrainC
 
 
 def _training_producer(workspace: Workspace) -> dict[str, Json]:
-    settings: dict[str, Json] = workspace.config.training.model_dump(mode="json", exclude={*MOVES_NOTHING, "processes"})
+    settings: dict[str, Json] = workspace.config.training.model_dump(
+        mode="json", exclude={*MOVES_NOTHING, "processes", "torchrun"}
+    )
     return {"training": settings, "step_version": TRAINING_STEP_VERSION}
 
 

@@ -1,6 +1,7 @@
 """Several ranks of this host as children of this process: started, heard, and ended with it.
 
-Several hosts take the same module and job file under `torchrun --nnodes`, by whoever starts processes there.
+Of several hosts this one is node 0, whose first rank writes. The others see the same root, and whoever starts processes
+there starts what `command_of_others` says; a host that ends early ends them all.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mediafm.config import TrainingSettings
 from mediafm.errors import MediaFMError, TrainingError
 from mediafm.train.curves import CurvePoint
 from mediafm.train.job import TOLD_FILE, TrainingJob, first_error, read_result
 from mediafm.train.loop import OnMetrics, Progress, TrainResult
 
+MODULE = "mediafm.train"
 LOG_FILE = "ranks.log"
 POLL_SECONDS = 0.2
 END_SECONDS = 10.0
@@ -31,10 +34,18 @@ Hear = Callable[[Mapping[str, Any]], None]
 """Told what the first rank tells: {"num_steps", "max_steps"} or {"point"}."""
 
 
+def has_ranks(settings: TrainingSettings) -> bool:
+    """Whether the configuration asks for more than this process."""
+    return settings.processes > 1 or bool(settings.torchrun)
+
+
 def train_on_ranks(
-    num_processes: int, job: TrainingJob, progress: Progress | None = None, on_metrics: OnMetrics | None = None
+    settings: TrainingSettings,
+    job: TrainingJob,
+    progress: Progress | None = None,
+    on_metrics: OnMetrics | None = None,
 ) -> TrainResult:
-    """Trains the job on so many ranks of this host; raises as `run_ranks`."""
+    """Trains the job on as many ranks as the configuration asks for; raises as `run_ranks`."""
     told = Path(job.output) / TOLD_FILE
     num_read = 0
 
@@ -48,7 +59,7 @@ def train_on_ranks(
             for line in whole.splitlines():
                 hear(json.loads(line), progress, on_metrics)
 
-    return run_ranks(num_processes, job, "mediafm.train", listen)
+    return run_ranks(settings, job, MODULE, listen)
 
 
 def hear(told: Mapping[str, Any], progress: Progress | None, on_metrics: OnMetrics | None) -> None:
@@ -60,7 +71,7 @@ def hear(told: Mapping[str, Any], progress: Progress | None, on_metrics: OnMetri
 
 
 def run_ranks(
-    num_processes: int,
+    settings: TrainingSettings,
     job: TrainingJob,
     module: str,
     listen: Callable[[], None],
@@ -81,9 +92,8 @@ def run_ranks(
     shutil.rmtree(output, ignore_errors=True)
     job.write()
     log = output / LOG_FILE
-    status = _run(
-        command_of(num_processes, module, job.file), log, {**_threads(num_processes), **(variables or {})}, listen
-    )
+    command = command_of(settings, module, job.file)
+    status = _run(command, log, {**_threads(settings.processes), **(variables or {})}, listen)
     if status != 0:
         raise first_error(output) or _silence(status, log)
     result = read_result(output)
@@ -91,13 +101,25 @@ def run_ranks(
     return result
 
 
-def command_of(num_processes: int, module: str, job_file: Path) -> list[str]:
-    """The command line of so many ranks on this host."""
+def command_of(settings: TrainingSettings, module: str, job_file: Path) -> list[str]:
+    """The command line of this host's ranks."""
     return [
         *(sys.executable, "-m", "mediafm.train.agent"),
-        *("--standalone", "--nproc-per-node", str(num_processes), "--max-restarts", "0"),
+        *(settings.torchrun or ("--standalone",)),
+        *("--nproc-per-node", str(settings.processes), "--max-restarts", "0"),
         *("--shutdown-timeout", str(int(END_SECONDS / 2)), "-m", module, str(job_file)),
     ]
+
+
+def command_of_others(settings: TrainingSettings, job_file: Path) -> str:
+    """What each other host starts once the job is there, K being its number; "" if there is no other."""
+    if not settings.torchrun:
+        return ""
+    words = command_of(settings, MODULE, job_file)
+    words[0] = "python"
+    if "--node-rank" in words:
+        words[words.index("--node-rank") + 1] = "K"
+    return " ".join(words)
 
 
 def _run(command: list[str], log: Path, variables: Mapping[str, str], listen: Callable[[], None]) -> int:

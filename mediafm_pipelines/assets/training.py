@@ -56,7 +56,7 @@ def _checkpoint_asset(graph: Graph) -> dg.AssetsDefinition:
         from mediafm.steps.train_and_log import train_and_log
 
         with workspace.open(context) as work:
-            logged = train_and_log(work, training_on_ranks(context, work.config.training.processes))
+            logged = train_and_log(work, training_on_ranks(context, work.config.training))
         if logged.sha256 is None:
             context.log.warning(logged.reason)
             return dg.MaterializeResult(data_version=dg.DataVersion("none"), metadata={"reason": logged.reason})

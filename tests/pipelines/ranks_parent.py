@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mediafm.config import TrainingSettings
 from mediafm.train.job import TrainingJob
 from mediafm_pipelines.launch import training_on_ranks
 
@@ -12,7 +13,7 @@ from mediafm_pipelines.launch import training_on_ranks
 def main(job: TrainingJob) -> int:
     @dg.asset
     def trained(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        train = training_on_ranks(context, 2)
+        train = training_on_ranks(context, TrainingSettings(processes=2))
         result = train(job, lambda step, bound: None, lambda point: print(f"heard {point.num_steps}", flush=True))
         return dg.MaterializeResult(metadata={"sha256": result.checkpoint.sha256, "points": len(result.curves)})
 

@@ -55,7 +55,7 @@ def test_the_asset_trains_on_two_ranks(root: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     failures, told = train(on_ranks(root, 2))
     assert failures == []
-    assert any("training on 2 ranks" in line for line in told)
+    assert any("training on 2 ranks of this host" in line for line in told)
     assert any("validation loss" in line for line in told), "the first rank's evaluations are heard"
     assert any("the first of 2 ranks left its checkpoint" in line for line in told)
     rows = records(Store(root), ["checkpoints"])
