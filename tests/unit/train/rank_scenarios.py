@@ -13,12 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from mediafm.data.corpus import Corpus
 from mediafm.data.manifest import TrainingManifest
 from mediafm.errors import StoreError, TrainingError
+from mediafm.objective.config import resolve as resolve_objective
+from mediafm.train.config import TrainConfig
 from mediafm.train.job import TrainingJob, open_job, write_result
 from mediafm.train.loop import TrainResult, train
 from mediafm.train.ranks import Ranks, joined
@@ -29,15 +32,18 @@ class StoppedError(Exception):
     """What a kill looks like from inside."""
 
 
-class TornCorpus(Corpus):
-    """One that cannot be read on the second rank, once it is trained on."""
+class BadCorpus(Corpus):
+    """One that is "torn" or holds "nan" on the second rank, once it is said to."""
+
+    fault = ""
 
     def title(self, title_id: str) -> Any:
-        if os.environ["RANK"] == "1" and TornCorpus.is_torn:
+        found = super().title(title_id)
+        if os.environ["RANK"] == "0" or not BadCorpus.fault:
+            return found
+        if BadCorpus.fault == "torn":
             raise StoreError("half a file", rule="the corpus is whole", where=f"title {title_id}")
-        return super().title(title_id)
-
-    is_torn = False
+        return replace(found, fused=np.full_like(found.fused, np.nan))
 
 
 def told(work: Callable[[], object]) -> str:
@@ -104,14 +110,33 @@ def from_one(ranks: Ranks, job: TrainingJob, folder: Path) -> dict[str, object]:
 
 def torn(ranks: Ranks, job: TrainingJob, folder: Path) -> dict[str, object]:
     """The second rank cannot read a title in the middle of the run."""
+    return {"error": bad(ranks, job, "torn")}
+
+
+def nan(ranks: Ranks, job: TrainingJob, folder: Path) -> dict[str, object]:
+    """The second rank reads what is no number."""
+    return {"error": bad(ranks, job, "nan")}
+
+
+def bad(ranks: Ranks, job: TrainingJob, fault: str) -> str:
     manifest, corpus = open_job(job)
-    bad = TornCorpus(**{name: getattr(corpus, name) for name in Corpus.__dataclass_fields__})
+    broken = BadCorpus(**{name: getattr(corpus, name) for name in Corpus.__dataclass_fields__})
 
-    def tear(step: int, bound: int) -> None:
-        TornCorpus.is_torn = step == 3
+    def spoil(step: int, bound: int) -> None:
+        BadCorpus.fault = fault if step == 3 else ""
 
-    error = told(lambda: train(manifest, bad, job.config, ranks=ranks, progress=tear))
-    return {"error": error}
+    found = told(lambda: train(manifest, broken, job.config, ranks=ranks, progress=spoil))
+    BadCorpus.fault = ""
+    return found
+
+
+def contextual(ranks: Ranks, job: TrainingJob, folder: Path) -> dict[str, object]:
+    """Another objective, with a teacher that follows the model, and an average of the weights."""
+    return left(run(ranks, replace(job, config=with_teacher(job.config)), None), folder / f"contextual-{ranks.rank}")
+
+
+def with_teacher(config: TrainConfig) -> TrainConfig:
+    return replace(config, objective=resolve_objective("contextual_scheduled", {}), weight_ema=0.9, max_steps=12)
 
 
 def unequal(ranks: Ranks, job: TrainingJob, folder: Path) -> dict[str, object]:

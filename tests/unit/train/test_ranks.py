@@ -27,7 +27,7 @@ from mediafm.train.job import TrainingJob, read_result
 from mediafm.train.loop import TrainResult, train
 from mediafm.train.ranks import ALONE, Ranks
 from mediafm.train.run_state import RunFolder
-from tests.unit.train.rank_scenarios import StoppedError
+from tests.unit.train.rank_scenarios import StoppedError, with_teacher
 
 NUM_RANKS = 2
 TOLERANCE = 1e-3
@@ -98,7 +98,7 @@ def folder(job: TrainingJob, manifest: TrainingManifest, corpus: Corpus) -> Path
     """What two ranks left of all the scenarios that end well."""
     folder = Path(job.output).parent
     stop_alone(manifest, corpus, job.config, RunFolder(folder / "states-of-one"))
-    found = statuses(launch("basics,straight,resumed,from_one,torn,unequal", folder), 250)
+    found = statuses(launch("basics,straight,resumed,from_one,contextual,torn,nan,unequal", folder), 250)
     assert [code for code, _ in found] == [0, 0], found[0][1] + found[1][1]
     return folder
 
@@ -207,6 +207,24 @@ def test_an_error_on_one_rank_ends_both_with_its_words(folder: Path) -> None:
     assert second.startswith("StoreError title ")
     assert "half a file; the corpus is whole" in first
     assert "half a file; the corpus is whole" in second
+
+
+def test_what_is_no_number_on_one_rank_stops_both_alike(folder: Path) -> None:
+    first, second = (one["error"] for one in of_ranks(folder, "nan"))
+    assert first == second
+    assert first.startswith("TrainingError titles title-")
+    assert "loss nan at step " in first
+
+
+def test_two_ranks_follow_one_teacher(
+    folder: Path, manifest: TrainingManifest, corpus: Corpus, job: TrainingJob
+) -> None:
+    first, second = (read_result(folder / f"contextual-{rank}") for rank in range(NUM_RANKS))
+    alone = train(manifest, corpus, with_teacher(job.config))
+    assert first.checkpoint.weights == second.checkpoint.weights
+    assert difference(first, alone) < TOLERANCE
+    for point, wanted in zip(first.curves, alone.curves, strict=True):
+        assert point.train_loss == pytest.approx(wanted.train_loss, rel=1e-3)
 
 
 def test_ranks_that_do_not_hold_the_same_weights_do_not_begin(folder: Path) -> None:
