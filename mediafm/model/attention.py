@@ -84,13 +84,16 @@ def _attend_padded(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Padded) ->
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _attend_buckets(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Buckets) -> Tensor:
     sizes = [count * length for count, length in plan.shapes]
-    qkv = (q_THK, k_THK, v_THK)
+    # Backward in bfloat16, torch's CPU kernel takes .85 ms a call at the least: eight times float32's 12 tokens.
+    qkv = (q_THK.float(), k_THK.float(), v_THK.float()) if v_THK.dtype == torch.bfloat16 else (q_THK, k_THK, v_THK)
     if plan.order_T is not None:
         qkv = tuple(item.index_select(0, plan.order_T) for item in qkv)  # type: ignore[assignment]
     # `split` rather than slices: the gradient of each slice would be a tensor of all T tokens.
     runs = zip(plan.shapes, *(torch.split(item, sizes) for item in qkv), strict=True)
-    mixed_THK = torch.cat([_attend_dense(shape, *run) for shape, *run in runs])
-    return mixed_THK if plan.inverse_T is None else mixed_THK.index_select(0, plan.inverse_T)
+    with torch.autocast(q_THK.device.type, enabled=False):
+        mixed_THK = torch.cat([_attend_dense(shape, *run) for shape, *run in runs])
+    mixed_THK = mixed_THK if plan.inverse_T is None else mixed_THK.index_select(0, plan.inverse_T)
+    return mixed_THK.to(v_THK.dtype)
 
 
 def _attend_dense(shape: tuple[int, int], *qkv: Tensor) -> Tensor:
