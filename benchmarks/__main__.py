@@ -21,7 +21,18 @@ from rich.table import Table
 
 from benchmarks.row import Row
 
-ORDER = ("ingest", "shots", "encoders", "training", "search", "probes", "lineage", "orchestration")
+ORDER = (
+    "ingest",
+    "shots",
+    "encoders",
+    "training",
+    "training_size",
+    "optimizers",
+    "search",
+    "probes",
+    "lineage",
+    "orchestration",
+)
 PIPE_WIDTH = 180
 
 
