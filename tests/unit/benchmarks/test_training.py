@@ -57,13 +57,14 @@ def test_steps_to_a_loss_are_interpolated():
     assert curve.steps_to(0.6) == pytest.approx(2.6 * EVALUATE_EVERY)
     assert curve.steps_to(0.3) == float("inf")
     assert curve.lowest == 0.4
+    assert [curve.lowest_within(share) for share in (0.34, 0.67, 1.0)] == [0.8, 0.8, 0.4]
 
 
 def test_optimizers_are_compared_seed_by_seed():
     slow = [Curve(losses=(1.0, 0.5)), Curve(losses=(1.0, 0.8, 0.6))]
     quick = [Curve(losses=(1.0, 0.25)), Curve(losses=(1.0, 0.9, 0.7))]
     chosen = {"muon": (1e-3, 0.1), "adamw": (3e-4, 0.5)}
-    steps, lowest = compare(quick, slow, chosen)
+    *_, steps, lowest = compare(quick, slow, chosen)
     # The first seed in two thirds of AdamW's 10 steps; the second never, which counts as one step more than all.
     assert steps.ratio == pytest.approx(((2 / 3) + (NUM_STEPS + 1) / (2 * EVALUATE_EVERY)) / 2)
     assert "muon 0.001/0.1, adamw 0.0003/0.5" in steps.name
