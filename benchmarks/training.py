@@ -1,9 +1,10 @@
 """Training throughput: our step against a plain padded fp32 `nn.TransformerEncoder` loop on the same ragged titles.
 
-Both see the same titles, windows and masks, the same width, depth, heads and threads, and take whole optimizer steps
-(ours: Muon and AdamW, in the precision that a run would choose; the rival: AdamW). The rival pads each step's titles to
-the longest and predicts every position, as a straightforward loop does. Vectors are synthetic: what they hold does not
-change the time. On CUDA also the share of the device's arithmetic that `base` uses (MFU).
+Both see the same titles, windows and masks, the same width, depth and heads, have one thread (several wait for each
+other on a busy machine, which tells nothing about the loops), and take whole optimizer steps (ours: Muon and AdamW, in
+the precision that a run would choose; the rival: AdamW). The rival pads each step's titles to the longest and predicts
+every position, as a straightforward loop does. Vectors are synthetic: what they hold does not change the time. On CUDA
+also the share of the device's arithmetic that `base` uses (MFU).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from mediafm.data.synthetic import synthetic_space
 from mediafm.model import presets
 from mediafm.train.config import TrainConfig
 from mediafm.train.precision import PrecisionSetting
-from mediafm.train.threads import cpu_threads, threads_for
+from mediafm.train.threads import cpu_threads
 from mediafm.train.trainer import Trainer
 
 PRESET = "small"
@@ -95,7 +96,7 @@ def _row(
     num_repeats: int = NUM_REPEATS,
 ) -> Row:
     workload = replace(workload, config=replace(workload.config, precision=precision))
-    with cpu_threads(threads_for(workload.config.model, device)):
+    with cpu_threads(1):
         ours, rival = our_loop(workload, device), rival_loop(workload, device)
         ours(), rival()
         our_seconds, rival_seconds = alternate_seconds(ours, rival, num_repeats)
@@ -112,7 +113,7 @@ def _row(
 
 def _stall_row(workload: Workload, device: str) -> Row:
     """How much of its time a run's steps wait for data that another thread prepares."""
-    with cpu_threads(threads_for(workload.config.model, device)):
+    with cpu_threads(1):
         trainer = _trainer(workload, device)
         trainer.take_step(1.0)
         before, began = trainer.loader.stall_seconds, time.perf_counter()
