@@ -2,6 +2,7 @@
 
 Measured here: a 2x128 model on two cores steps 2.8 times faster with one thread than with two on a quiet machine, and
 15 times on a busy one: its matrices are smaller than what it costs to share them out.
+For 8x512 two threads are 1.3 times as quick as one on a quiet machine, and 1.5 to 2 times as slow on a busy one.
 """
 
 from __future__ import annotations
