@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mediafm.errors import MediaFMError
 from mediafm.model.layout import Backend, Buckets, Layout, Padded, Varlen
 
 try:
@@ -53,14 +54,22 @@ def choose_backend(device_type: str, dtype: torch.dtype, head_dim: int, *, has_v
     return "varlen" if has_varlen and fits else "padded"
 
 
-def attend(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, layout: Layout) -> Tensor:
-    """softmax(q k^T / sqrt(K)) v inside each sequence, by the layout's plan. [T, H, K] of one dtype -> [T, H, K]."""
-    plan = layout.plan
+def attend(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, layout: Layout, *, sees_self: bool = True) -> Tensor:
+    """softmax(q k^T / sqrt(K)) v inside each sequence, by the layout's plan. [T, H, K] of one dtype -> [T, H, K].
+
+    Args:
+        sees_self: whether a token attends to itself as well; if not, the layout has a plan for it.
+    """
+    plan = layout.plan if sees_self else layout.blind_plan
     if isinstance(plan, Varlen):
         return _attend_varlen(q_THK, k_THK, v_THK, plan)
     if isinstance(plan, Padded):
-        return _attend_padded(q_THK, k_THK, v_THK, plan)
-    return _attend_buckets(q_THK, k_THK, v_THK, plan)  # type: ignore[no-any-return]
+        return _attend_padded(q_THK, k_THK, v_THK, plan, sees_self)
+    if isinstance(plan, Buckets):
+        return _attend_buckets(q_THK, k_THK, v_THK, plan, sees_self)  # type: ignore[no-any-return]
+    raise MediaFMError(
+        "a layout without a plan for blind blocks", rule="`MediaFM.layout` makes one where there are any"
+    )
 
 
 def _attend_varlen(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Varlen) -> Tensor:
@@ -68,21 +77,23 @@ def _attend_varlen(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Varlen) ->
     return varlen_attn(q_THK, k_THK, v_THK, places, places, longest, longest)  # type: ignore[return-value]
 
 
-def _attend_padded(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Padded) -> Tensor:
+def _attend_padded(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Padded, sees_self: bool) -> Tensor:
     def grid(x_THK: Tensor) -> Tensor:
         flat = x_THK.new_zeros(plan.num_sequences * plan.max_length, *x_THK.shape[1:])
         flat = flat.index_copy(0, plan.place_T, x_THK)
         return flat.view(plan.num_sequences, plan.max_length, *x_THK.shape[1:]).transpose(1, 2)
 
-    mixed_BHSK = functional.scaled_dot_product_attention(
-        grid(q_THK), grid(k_THK), grid(v_THK), attn_mask=plan.is_token_B11S
-    )
+    mask = plan.is_token_B11S
+    if not sees_self:
+        others_SS = _others(plan.max_length, q_THK.device)
+        mask = others_SS if mask is None else mask & others_SS
+    mixed_BHSK = functional.scaled_dot_product_attention(grid(q_THK), grid(k_THK), grid(v_THK), attn_mask=mask)
     return mixed_BHSK.transpose(1, 2).flatten(0, 1).index_select(0, plan.place_T)
 
 
 # The number of calls and their shapes change with every batch: compiled, each batch would be compiled anew.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def _attend_buckets(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Buckets) -> Tensor:
+def _attend_buckets(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Buckets, sees_self: bool) -> Tensor:
     sizes = [count * length for count, length in plan.shapes]
     # Backward in bfloat16, torch's CPU kernel takes .85 ms a call at the least: eight times float32's 12 tokens.
     qkv = (q_THK.float(), k_THK.float(), v_THK.float()) if v_THK.dtype == torch.bfloat16 else (q_THK, k_THK, v_THK)
@@ -91,12 +102,19 @@ def _attend_buckets(q_THK: Tensor, k_THK: Tensor, v_THK: Tensor, plan: Buckets) 
     # `split` rather than slices: the gradient of each slice would be a tensor of all T tokens.
     runs = zip(plan.shapes, *(torch.split(item, sizes) for item in qkv), strict=True)
     with torch.autocast(q_THK.device.type, enabled=False):
-        mixed_THK = torch.cat([_attend_dense(shape, *run) for shape, *run in runs])
+        mixed_THK = torch.cat([_attend_dense(shape, sees_self, *run) for shape, *run in runs])
     mixed_THK = mixed_THK if plan.inverse_T is None else mixed_THK.index_select(0, plan.inverse_T)
     return mixed_THK.to(v_THK.dtype)
 
 
-def _attend_dense(shape: tuple[int, int], *qkv: Tensor) -> Tensor:
+def _attend_dense(shape: tuple[int, int], sees_self: bool, *qkv: Tensor) -> Tensor:
     """One bucket: (sequences, tokens of each) and its q, k, v, each [tokens of all, H, K]."""
     query, key, value = (item.reshape(*shape, *item.shape[1:]).transpose(1, 2) for item in qkv)
-    return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(0, 1)
+    mask = None if sees_self else _others(shape[1], query.device)
+    mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return mixed.transpose(1, 2).flatten(0, 1)
+
+
+def _others(length: int, device: torch.device) -> Tensor:
+    """bool [S, S]: every token but the one itself; never empty, since a sequence has [CLS], [GLOBAL] and a shot."""
+    return ~torch.eye(length, dtype=torch.bool, device=device)

@@ -28,9 +28,10 @@ class Linear(nn.Linear):
 class Attention(nn.Module):
     """Multi-head self-attention inside each sequence of a packed batch."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, sees_self: bool = True) -> None:
         super().__init__()
         width, bias = config.hidden_dim, config.has_bias
+        self.sees_self = sees_self
         self.num_heads, self.head_dim = config.num_heads, config.head_dim
         self.query = Linear(width, width, bias=bias or config.has_qk_bias)
         self.key = Linear(width, width, bias=bias or config.has_qk_bias)
@@ -51,15 +52,16 @@ class Attention(nn.Module):
         if rotary is not None:
             q_THK, k_THK = rotate(q_THK, rotary), rotate(k_THK, rotary)
         # Under autocast the norm above is float32; values, as the matrices give them, say what attention runs in.
-        mixed_THK = attend(q_THK.to(v_THK.dtype), k_THK.to(v_THK.dtype), v_THK, layout)
+        mixed_THK = attend(q_THK.to(v_THK.dtype), k_THK.to(v_THK.dtype), v_THK, layout, sees_self=self.sees_self)
         return self.output(mixed_THK.flatten(1))  # type: ignore[no-any-return]
 
 
 def rotate(x_THK: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Turns the pairs (k, k + K/2) of each head by the token's angles; keeps norms and dtype."""
-    cos_T1K, sin_T1K = (item[:, None].to(x_THK.dtype) for item in rotary)
-    first, second = x_THK.chunk(2, dim=-1)
-    return torch.cat((first * cos_T1K - second * sin_T1K, second * cos_T1K + first * sin_T1K), dim=-1)
+    """Turns the pairs (r, r + R/2) of each head's first R coordinates by the token's angles; keeps norms and dtype."""
+    cos_T1R, sin_T1R = (item[:, None].to(x_THK.dtype) for item in rotary)
+    half = cos_T1R.shape[-1]
+    first, second, still = torch.split(x_THK, [half, half, x_THK.shape[-1] - 2 * half], dim=-1)
+    return torch.cat((first * cos_T1R - second * sin_T1R, second * cos_T1R + first * sin_T1R, still), dim=-1)
 
 
 class FeedForward(nn.Module):
@@ -83,11 +85,11 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Attention and feed-forward, each with its residual; the norm before them ("pre") or after the sum ("post")."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, sees_self: bool = True) -> None:
         super().__init__()
         self.is_pre_norm = config.norm == "pre"
         self.attention_norm = nn.LayerNorm(config.hidden_dim, bias=config.has_bias)
-        self.attention = Attention(config)
+        self.attention = Attention(config, sees_self=sees_self)
         self.feedforward_norm = nn.LayerNorm(config.hidden_dim, bias=config.has_bias)
         self.feedforward = FeedForward(config)
 

@@ -33,6 +33,8 @@ class ModelConfig:
     has_presence: the learned presence vector per modality.
     has_qk_norm: queries and keys L2-normalised with a learned scale per head (Henry et al. 2020).
     has_zero_init: matrices that write into the residual stream begin at zero.
+    rotary_share: share of a head's coordinates that are rotated; the others meet by content wherever they stand.
+    num_blind_blocks: so many first blocks in which no token attends to itself, so that attention brings what is new.
     rotary_base: the slowest rotary wave's length is about this many positions times 2 pi.
     init_std_scale: standard deviation of a matrix's first values, times sqrt(its input width).
     """
@@ -52,6 +54,8 @@ class ModelConfig:
     has_presence: bool = True
     has_qk_norm: bool = False
     has_zero_init: bool = True
+    rotary_share: float = 1.0
+    num_blind_blocks: int = 0
     rotary_base: float = 1000.0
     init_std_scale: float = 1.0
 
@@ -68,6 +72,12 @@ class ModelConfig:
                 rule="the width is a multiple of the heads, and a head's width is even",
                 where="model config",
             )
+        if not 0 < self.rotary_share <= 1 or not 0 <= self.num_blind_blocks <= self.num_layers:
+            raise ConfigError(
+                f"rotary_share {self.rotary_share}, num_blind_blocks {self.num_blind_blocks}",
+                rule=f"the share lies in (0, 1], and of {self.num_layers} blocks no more can be blind",
+                where="model config",
+            )
         for name, known in (
             ("norm", ("pre", "post")),
             ("positions", ("rotary", "learned")),
@@ -82,6 +92,11 @@ class ModelConfig:
     def head_dim(self) -> int:
         """K, the width of one head."""
         return self.hidden_dim // self.num_heads
+
+    @property
+    def rotary_dim(self) -> int:
+        """Rotated coordinates of a head, an even number; the first ones."""
+        return max(2, 2 * round(self.rotary_share * self.head_dim / 2))
 
     def as_json(self) -> dict[str, Json]:
         return asdict(self)

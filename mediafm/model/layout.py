@@ -1,6 +1,6 @@
 """Where tokens stand: each sequence is [CLS], [GLOBAL], then its shots, and sequences follow one another.
 
-B sequences, N shots, T tokens (N + 2 B), S positions of the longest sequence, K head width.
+B sequences, N shots, T tokens (N + 2 B), S positions of the longest sequence, R rotated coordinates of a head.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Padded:
     """For attention over a [B, S] grid with a mask.
 
     place_T: int64; where each token stands in the flattened grid.
-    is_token_B11S: bool; None when every sequence fills its row.
+    is_token_B11S: bool; None when every sequence fills its row and the model has no blind block.
     num_sequences, max_length: B and S.
     """
 
@@ -69,6 +69,8 @@ class Layout:
     shot_N: where each shot stands among the T.
     position_T: a shot's place in its window, from 0; 0 for [CLS] and [GLOBAL], which have no place.
     plan: what the attention backend needs to know.
+    blind_plan: the same for blocks in which no token attends to itself; the kernel for packed tokens cannot leave one
+        out, so there it is a padded grid. None where the model has no such block.
     """
 
     lengths: tuple[int, ...]
@@ -77,6 +79,7 @@ class Layout:
     shot_N: Tensor
     position_T: Tensor
     plan: Varlen | Padded | Buckets
+    blind_plan: Padded | Buckets | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -92,32 +95,41 @@ class Layout:
         return "varlen" if isinstance(self.plan, Varlen) else "padded" if isinstance(self.plan, Padded) else "buckets"
 
 
-def layout_of(num_shots: tuple[int, ...], device: torch.device, backend: Backend = "buckets") -> Layout:
-    """The layout of sequences with that many shots, planned for that backend."""
+def layout_of(
+    num_shots: tuple[int, ...], device: torch.device, backend: Backend = "buckets", *, has_blind: bool = False
+) -> Layout:
+    """The layout of sequences with that many shots, planned for that backend, and for blind blocks if there are any."""
     lengths = tuple(count + NUM_SPECIAL_TOKENS for count in num_shots)
     lengths_B = torch.tensor(lengths)
     starts_B = lengths_B.cumsum(0) - lengths_B
     place_T = torch.arange(sum(lengths)) - torch.repeat_interleave(starts_B, lengths_B)
     shot_N = (place_T >= NUM_SPECIAL_TOKENS).nonzero().squeeze(1)
     position_T = (place_T - NUM_SPECIAL_TOKENS).clamp(min=0)
+    plan = _PLANS[backend](lengths, device)
+    blind_plan = None
+    if has_blind:
+        # Blind blocks mask in any case; a mask that comes and goes would only be one more kind to compile.
+        blind_plan = plan if isinstance(plan, Buckets) else _padded(lengths, device, has_mask=True)
+        plan = blind_plan if isinstance(plan, Padded) else plan
     return Layout(
         lengths,
         starts_B.to(device, non_blocking=True),
         (starts_B + 1).to(device, non_blocking=True),
         shot_N.to(device, non_blocking=True),
         position_T.to(device, non_blocking=True),
-        _PLANS[backend](lengths, device),
+        plan,
+        blind_plan,
     )
 
 
-def rotary_table(position_T: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [T, K/2] of the rotary angles (Su et al. 2021, "RoFormer", section 3.2.2).
+def rotary_table(position_T: Tensor, rotary_dim: int, base: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [T, R/2] of the rotary angles of R coordinates (Su et al. 2021, "RoFormer", section 3.2.2).
 
     Our choice: [CLS] and [GLOBAL], whose position is 0, are not rotated: they stand where shot 0 stands.
     """
-    exponent = torch.arange(0, head_dim, 2, device=position_T.device, dtype=torch.float32) / head_dim
-    angle_TK = position_T[:, None].float() * base**-exponent
-    return angle_TK.cos(), angle_TK.sin()
+    exponent = torch.arange(0, rotary_dim, 2, device=position_T.device, dtype=torch.float32) / rotary_dim
+    angle_TR = position_T[:, None].float() * base**-exponent
+    return angle_TR.cos(), angle_TR.sin()
 
 
 def _varlen(lengths: Sequence[int], device: torch.device) -> Varlen:
@@ -125,12 +137,14 @@ def _varlen(lengths: Sequence[int], device: torch.device) -> Varlen:
     return Varlen(cumulative.to(device, non_blocking=True), max(lengths))
 
 
-def _padded(lengths: Sequence[int], device: torch.device) -> Padded:
+def _padded(lengths: Sequence[int], device: torch.device, *, has_mask: bool = False) -> Padded:
     longest = max(lengths)
     is_token_BS = torch.arange(longest) < torch.tensor(lengths)[:, None]
     place_T = is_token_BS.flatten().nonzero().squeeze(1)
-    mask = None if min(lengths) == longest else is_token_BS[:, None, None].to(device, non_blocking=True)
-    return Padded(place_T.to(device, non_blocking=True), mask, len(lengths), longest)
+    mask_B11S = None
+    if has_mask or min(lengths) < longest:
+        mask_B11S = is_token_BS[:, None, None].to(device, non_blocking=True)
+    return Padded(place_T.to(device, non_blocking=True), mask_B11S, len(lengths), longest)
 
 
 def _buckets(lengths: Sequence[int], device: torch.device) -> Buckets:

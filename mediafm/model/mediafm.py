@@ -49,7 +49,9 @@ class MediaFM(nn.Module):
         self.mask_token = nn.Parameter(torch.empty(width))
         self.presence = nn.Parameter(torch.empty(NUM_MODALITIES, width)) if config.has_presence else None
         self.positions = nn.Parameter(torch.empty(config.max_shots, width)) if config.positions == "learned" else None
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.blocks = nn.ModuleList(
+            Block(config, sees_self=number >= config.num_blind_blocks) for number in range(config.num_layers)
+        )
         self.final_norm = nn.LayerNorm(width, bias=config.has_bias)
         self.head = Linear(width, config.fused_dim)
 
@@ -113,7 +115,8 @@ class MediaFM(nn.Module):
                 remedy="Read the title in windows, as `mediafm.model.export` does.",
             )
         device = batch.fused_NE.device
-        return layout_of(batch.num_shots, device, self.attention or self._chosen_backend(device))
+        backend = self.attention or self._chosen_backend(device)
+        return layout_of(batch.num_shots, device, backend, has_blind=self.config.num_blind_blocks > 0)
 
     def compile_blocks(self, **options: Any) -> None:
         """`torch.compile` of each block, in place, for any number of tokens; names of weights stay as they are.
@@ -146,7 +149,7 @@ class MediaFM(nn.Module):
     def _rotary(self, layout: Layout) -> tuple[Tensor, Tensor] | None:
         if self.config.positions != "rotary":
             return None
-        return rotary_table(layout.position_T, self.config.head_dim, self.config.rotary_base)
+        return rotary_table(layout.position_T, self.config.rotary_dim, self.config.rotary_base)
 
     def _embed(self, batch: PackedShots, layout: Layout) -> Tensor:
         """The tokens that the first block reads, [T, D]."""

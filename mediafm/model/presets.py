@@ -16,8 +16,8 @@ from mediafm.model.config import ModelConfig
 
 
 def tiny(fused_dim: int, metadata_dim: int) -> ModelConfig:
-    """2 layers x 128: a demo, or a few dozen titles. 1.1 M parameters."""
-    return _ours(fused_dim, metadata_dim, hidden_dim=128, num_layers=2, num_heads=4)
+    """2 layers x 256: a demo, or a few hundred titles. 3.0 M parameters."""
+    return _ours(fused_dim, metadata_dim, hidden_dim=256, num_layers=2, num_heads=4)
 
 
 def shallow(fused_dim: int, metadata_dim: int) -> ModelConfig:
@@ -128,6 +128,8 @@ def _ours(fused_dim: int, metadata_dim: int, *, hidden_dim: int, num_layers: int
         num_layers=num_layers,
         num_heads=num_heads,
         feedforward_dim=_multiple_of_64(8 * hidden_dim / 3),
+        rotary_share=0.5,
+        num_blind_blocks=1,
     )
 
 

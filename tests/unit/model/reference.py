@@ -22,8 +22,11 @@ def padded_states(model: MediaFM, batch: PackedShots) -> list[Tensor]:
     is_token_BS = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     place_S = (torch.arange(max(lengths)) - 2).clamp(min=0)
     states = [grid_BSD]
-    for block in model.blocks:
-        states.append(_block(block, model, states[-1], is_token_BS, place_S))
+    for number, block in enumerate(model.blocks):
+        is_met_B1SS = is_token_BS[:, None, None].expand(-1, 1, max(lengths), -1).clone()
+        if number < model.config.num_blind_blocks:
+            is_met_B1SS.diagonal(dim1=-2, dim2=-1).fill_(False)
+        states.append(_block(block, model, states[-1], is_met_B1SS, place_S))
     return [torch.cat([x[row, 2 : count + 2] for row, count in enumerate(batch.num_shots)]) for x in states]
 
 
@@ -35,7 +38,7 @@ def predictions(model: MediaFM, batch: PackedShots) -> Tensor:
 
 
 def softmax_attention(q: Tensor, k: Tensor, v: Tensor, is_key: Tensor | None = None) -> Tensor:
-    """[..., S, K] -> [..., S, K]; False in `is_key` [..., 1, S] hides a key."""
+    """[..., S, K] -> [..., S, K]; False in `is_key` [..., 1 or S, S] hides a key from all queries or one."""
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     if is_key is not None:
         scores = scores.masked_fill(~is_key, float("-inf"))
@@ -61,18 +64,18 @@ def _tokens(model: MediaFM, batch: PackedShots, row: int, shots: slice) -> Tenso
     return torch.cat((model.cls_token[None], (model.global_token + metadata)[None], shots_nD))
 
 
-def _block(block: Block, model: MediaFM, x: Tensor, is_token_BS: Tensor, place_S: Tensor) -> Tensor:
+def _block(block: Block, model: MediaFM, x: Tensor, is_met_B1SS: Tensor, place_S: Tensor) -> Tensor:
     def norm(layer: torch.nn.LayerNorm, value: Tensor) -> Tensor:
         return _layer_norm(value, layer.weight, layer.bias)
 
     if model.config.norm == "pre":
-        x = x + _attention(block, model, norm(block.attention_norm, x), is_token_BS, place_S)
+        x = x + _attention(block, model, norm(block.attention_norm, x), is_met_B1SS, place_S)
         return x + _feedforward(block, norm(block.feedforward_norm, x))
-    x = norm(block.attention_norm, x + _attention(block, model, x, is_token_BS, place_S))
+    x = norm(block.attention_norm, x + _attention(block, model, x, is_met_B1SS, place_S))
     return norm(block.feedforward_norm, x + _feedforward(block, x))
 
 
-def _attention(block: Block, model: MediaFM, x: Tensor, is_token_BS: Tensor, place_S: Tensor) -> Tensor:
+def _attention(block: Block, model: MediaFM, x: Tensor, is_met_B1SS: Tensor, place_S: Tensor) -> Tensor:
     part, config = block.attention, model.config
     q, k, v = (
         functional.linear(x, item.weight, item.bias).unflatten(-1, (config.num_heads, -1)).transpose(1, 2)
@@ -83,8 +86,13 @@ def _attention(block: Block, model: MediaFM, x: Tensor, is_token_BS: Tensor, pla
         q, k = (item * (item.square().sum(-1, keepdim=True) + 1e-24).rsqrt() for item in (q, k))
         q = q * part.query_scale[None, :, None] * config.head_dim**0.5
     if config.positions == "rotary":
-        q, k = (_turned(item, place_S, config.rotary_base) for item in (q, k))
-    mixed = softmax_attention(q, k, v, is_token_BS[:, None, None])
+        # An even number of coordinates, the first of each head, at least one pair.
+        num_turned = max(1, round(config.rotary_share * config.head_dim / 2)) * 2
+        q, k = (
+            torch.cat((_turned(item[..., :num_turned], place_S, config.rotary_base), item[..., num_turned:]), dim=-1)
+            for item in (q, k)
+        )
+    mixed = softmax_attention(q, k, v, is_met_B1SS)
     return functional.linear(mixed.transpose(1, 2).flatten(2), part.output.weight, part.output.bias)
 
 

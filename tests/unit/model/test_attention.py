@@ -3,8 +3,11 @@ from itertools import product
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch.nn import functional
 
+from mediafm.errors import MediaFMError
 from mediafm.model import attention, presets
 from mediafm.model.attention import attend, choose_backend, has_varlen_kernel
 from mediafm.model.batch import pack
@@ -25,7 +28,15 @@ FORMS = {
     for norm, positions, activation, has_qk_norm in product(
         ("pre", "post"), ("rotary", "learned"), ("geglu", "gelu"), (False, True)
     )
-} | {"published": PUBLISHED, "no qk bias": replace(SMALL, has_qk_bias=False, has_presence=False)}
+} | {
+    "published": PUBLISHED,
+    "no qk bias": replace(SMALL, has_qk_bias=False, has_presence=False),
+    "none blind, all turned": replace(SMALL, num_blind_blocks=0, rotary_share=1.0),
+    "none blind, half turned": replace(SMALL, num_blind_blocks=0),
+    "one blind, all turned": replace(SMALL, rotary_share=1.0),
+    "all blind, one pair turned, qk norm": replace(SMALL, num_blind_blocks=2, rotary_share=0.01, has_qk_norm=True),
+    "published, two blind": replace(PUBLISHED, num_blind_blocks=2),
+}
 BACKENDS = ("buckets", "padded", "varlen")
 LENGTHS = ((7, 1, 12, 7, 4), (5,), (3, 3, 3), (9, 4, 4, 1))
 
@@ -146,6 +157,83 @@ def test_attention_alone_equals_softmax_for_ragged_runs_in_any_order(backend):
     for one, (a, b, c) in zip(found.split(layout.lengths), parts, strict=True):
         expected = reference.softmax_attention(a.transpose(0, 1), b.transpose(0, 1), c.transpose(0, 1))
         torch.testing.assert_close(one, expected.transpose(0, 1))
+
+
+def blind_layout(counts, backend):
+    return layout_of(counts, torch.device("cpu"), backend, has_blind=True)
+
+
+def random_qkv(layout, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(layout.num_tokens, 2, 8, generator=generator, dtype=torch.float64) for _ in range(3)]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # The fixture is the same for every example.
+@given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=6), seed=st.integers(0, 99))
+def test_blind_attention_equals_softmax_over_the_others_forward_and_backward(backend, counts, seed):
+    layout = blind_layout(tuple(counts), backend)
+    qkv = [item.requires_grad_() for item in random_qkv(layout, seed)]
+    found = attend(*qkv, layout, sees_self=False)
+    expected = []
+    for runs in zip(*(item.split(layout.lengths) for item in qkv), strict=True):
+        q, k, v = (item.transpose(0, 1) for item in runs)
+        is_other = ~torch.eye(q.shape[1], dtype=torch.bool)
+        expected.append(reference.softmax_attention(q, k, v, is_other).transpose(0, 1))
+    wanted = torch.cat(expected)
+    torch.testing.assert_close(found, wanted)
+    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    gradients_of = [torch.autograd.grad((item * weights).sum(), qkv) for item in (found, wanted)]
+    for one, other in zip(*gradients_of, strict=True):
+        torch.testing.assert_close(one, other)
+    sighted = attend(*qkv, layout)
+    assert not torch.allclose(sighted, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("counts", [(1,), (1, 1), (4, 1, 4, 6)])
+def test_what_a_blind_token_gathers_does_not_hold_its_own_value(counts, backend):
+    layout = blind_layout(counts, backend)
+    q, k, v = random_qkv(layout)
+    v.requires_grad_()
+    mixed = attend(q, k, v, layout, sees_self=False)
+    for token in range(layout.num_tokens):
+        (felt,) = torch.autograd.grad(mixed[token].sum(), v, retain_graph=True)
+        start = max(start for start in layout.cls_B.tolist() if start <= token)
+        end = start + layout.lengths[layout.cls_B.tolist().index(start)]
+        # Exactly zero for itself and for other titles, weights of a mean for its title's other tokens.
+        others = [place for place in range(start, end) if place != token]
+        assert felt[others].gt(0).all()
+        felt[others] = 0
+        assert torch.equal(felt, torch.zeros_like(felt))
+
+
+def test_a_shot_is_blind_to_itself_in_the_model_too(backend):
+    # Values of all other shots reach a shot through the first block; its own reaches it by the residual alone.
+    model, batch = model_of(SMALL, backend), batch_of((6, 1))
+    block, layout = model.blocks[0], model.layout(batch)
+    table = model._rotary(layout)
+    tokens = torch.randn(layout.num_tokens, SMALL.hidden_dim, generator=torch.Generator().manual_seed(0))
+    values = []
+    block.attention.value.register_forward_hook(lambda _, __, made: values.append(made) or made)
+    mixed = block.attention(tokens, layout, table)
+    own = [torch.autograd.grad(mixed[token].sum(), values[0], retain_graph=True)[0][token] for token in range(11)]
+    assert torch.equal(torch.stack(own), torch.zeros(11, SMALL.hidden_dim))
+    (felt,) = torch.autograd.grad(mixed[3].sum(), values[0])
+    assert felt[[0, 1, 2, 4, 5, 6, 7]].abs().sum(1).gt(0).all()
+
+
+def test_a_title_of_one_shot_passes_blind_blocks(backend):
+    model = model_of(replace(SMALL, num_blind_blocks=2), backend)
+    predicted = model(batch_of((1, 1)))
+    assert predicted.shape == (2, E)
+    assert predicted.isfinite().all()
+    predicted.square().sum().backward()
+    assert all(item.grad.isfinite().all() for item in model.parameters() if item.grad is not None)
+
+
+def test_blind_attention_without_a_plan_for_it_is_refused(backend):
+    layout = layout_of((3, 2), torch.device("cpu"), backend)
+    with pytest.raises(MediaFMError, match="a layout without a plan for blind blocks"):
+        attend(*random_qkv(layout), layout, sees_self=False)
 
 
 @pytest.mark.parametrize(

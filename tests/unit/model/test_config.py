@@ -41,6 +41,11 @@ def test_an_unknown_preset_is_answered_with_the_nearest():
         ({"hidden_dim": 12}, "a head's width is even"),
         ({"num_layers": 0}, "every size is at least 1"),
         ({"norm": "sideways"}, "one of pre, post"),
+        ({"rotary_share": 0.0}, r"the share lies in \(0, 1\]"),
+        ({"rotary_share": 1.01}, r"the share lies in \(0, 1\]"),
+        ({"rotary_share": float("nan")}, r"the share lies in \(0, 1\]"),
+        ({"num_blind_blocks": -1}, "of 2 blocks no more can be blind"),
+        ({"num_blind_blocks": 3}, "of 2 blocks no more can be blind"),
     ],
 )
 def test_impossible_architectures_are_refused(change, message):

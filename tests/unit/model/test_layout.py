@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediafm.model.layout import layout_of
+from mediafm.model.layout import Buckets, Padded, layout_of
 
 CPU = torch.device("cpu")
 COUNTS = st.lists(st.integers(1, 12), min_size=1, max_size=9).map(tuple)
@@ -29,6 +29,20 @@ def test_plans_by_hand():
     buckets = layout_of((1, 2, 1), CPU, "buckets").plan
     assert buckets.shapes == ((2, 3), (1, 4))
     assert buckets.order_T.tolist() == [0, 1, 2, 7, 8, 9, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("backend", "kind"), [("varlen", Padded), ("padded", Padded), ("buckets", Buckets)])
+def test_blind_blocks_have_a_plan_that_can_leave_a_token_out(backend, kind):
+    # The kernel for packed tokens has no mask: beside it stands a padded grid; the other plans serve both.
+    layout = layout_of((2, 3, 2), CPU, backend, has_blind=True)
+    assert isinstance(layout.blind_plan, kind)
+    assert layout.backend == backend
+    assert (layout.blind_plan is layout.plan) == (backend != "varlen")
+    if kind is Padded:
+        # Even an even batch has a mask then: compiled, a mask that comes and goes would be one more kind.
+        assert layout_of((3, 3), CPU, backend, has_blind=True).blind_plan.is_token_B11S.all()
+        assert torch.equal(layout.blind_plan.place_T, layout_of((2, 3, 2), CPU, "padded").plan.place_T)
+    assert layout_of((2, 3, 2), CPU, backend).blind_plan is None
 
 
 @pytest.mark.parametrize("counts", [(5,), (7, 7, 3, 3, 3), (1, 2, 3)])

@@ -75,6 +75,31 @@ def test_rotary_scores_depend_on_distance_only():
     assert torch.allclose(turned_q.norm(dim=-1), q.norm().expand(4), atol=1e-4)
 
 
+@pytest.mark.parametrize("num_turned", [2, 6, 16])
+def test_partial_rotary_turns_the_first_coordinates_and_leaves_the_others_bit_equal(num_turned):
+    x = torch.randn(5, 3, 16, generator=torch.Generator().manual_seed(0))
+    table = rotary_table(torch.tensor([0, 1, 2, 7, 400]), num_turned, 1000.0)
+    turned = blocks.rotate(x, table)
+    assert torch.equal(turned[..., num_turned:], x[..., num_turned:])
+    assert torch.equal(turned[0], x[0])
+    assert (turned[1:, :, :num_turned] != x[1:, :, :num_turned]).any(0).all()
+    # The turned part is turned as a head of that width would be.
+    assert torch.equal(turned[..., :num_turned], blocks.rotate(x[..., :num_turned], table))
+    assert torch.allclose(turned.norm(dim=-1), x.norm(dim=-1), atol=1e-5)
+
+
+def test_the_model_turns_the_share_that_its_configuration_says_and_the_first_blocks_are_blind():
+    for share, num_turned in ((1.0, 32), (0.5, 16), (0.3, 10), (0.001, 2)):
+        config = replace(OURS, hidden_dim=128, rotary_share=share)
+        model = build(config, 0)
+        cos_TR, _ = model._rotary(model.layout(pack([sequence(0, 4)], M)))
+        assert config.rotary_dim == 2 * cos_TR.shape[1] == num_turned
+    for num_blind in (0, 1, 3):
+        model = build(replace(OURS, num_layers=3, num_blind_blocks=num_blind), 0)
+        assert [block.attention.sees_self for block in model.blocks] == [False] * num_blind + [True] * (3 - num_blind)
+        assert (model.layout(pack([sequence(0, 4)], M)).blind_plan is None) == (num_blind == 0)
+
+
 def test_first_weights_come_from_the_seed_and_leave_the_global_generator_alone():
     before = torch.get_rng_state()
     one, same, other = build(OURS, 1), build(OURS, 1), build(OURS, 2)
