@@ -57,6 +57,7 @@ class StepCounts:
     num_targets: of which anything is to be predicted.
     num_hidden: hidden blocks by modality.
     num_present: present blocks by modality.
+    num_masked_present: present blocks of shots that are hidden whole, by modality.
     """
 
     num_shots: int
@@ -64,3 +65,4 @@ class StepCounts:
     num_targets: int
     num_hidden: tuple[int, int, int]
     num_present: tuple[int, int, int]
+    num_masked_present: tuple[int, int, int]

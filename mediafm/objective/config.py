@@ -61,7 +61,8 @@ class ObjectiveConfig:
     family: "msm" predicts what is hidden; "contextual" predicts a teacher's view of it.
     masks: what is hidden.
     target: of "msm": the "fused" vector by cosine (published), or "standardised" blocks by squared error.
-    visible_weight: weight of predicting also the shots that are not hidden.
+    visible_weight: weight of telling a visible shot's own blocks from its exported vector.
+    neighbour_weight, neighbour_reach: weight of telling masked shots so many places away from it, on either side.
     contrast_weight, contrast_temperature: of the masked-shot InfoNCE.
     spread_weight: of the variance and covariance terms on the exported blocks.
     contextual: settings of that family.
@@ -72,20 +73,22 @@ class ObjectiveConfig:
     masks: MaskConfig = field(default_factory=MaskConfig)
     target: Literal["fused", "standardised"] = "fused"
     visible_weight: float = 0.0
+    neighbour_weight: float = 0.0
+    neighbour_reach: int = 2
     contrast_weight: float = 0.0
     contrast_temperature: float = 0.1
     spread_weight: float = 0.0
     contextual: ContextualConfig = field(default_factory=ContextualConfig)
 
     def __post_init__(self) -> None:
-        weights = (self.visible_weight, self.contrast_weight, self.spread_weight)
+        weights = (self.visible_weight, self.neighbour_weight, self.contrast_weight, self.spread_weight)
         is_known = self.family in ("msm", "contextual") and self.target in ("fused", "standardised")
-        if not is_known or min(weights) < 0 or self.contrast_temperature <= 0:
+        if not is_known or min(weights) < 0 or self.contrast_temperature <= 0 or self.neighbour_reach < 1:
             raise ConfigError(
                 f"family {self.family!r}, target {self.target!r}, weights {weights}, "
-                f"temperature {self.contrast_temperature}",
+                f"temperature {self.contrast_temperature}, reach {self.neighbour_reach}",
                 rule="a family is msm or contextual, a target fused or standardised, weights are not negative, "
-                "a temperature is positive",
+                "a temperature is positive, neighbours are at least one place away",
                 where="training objective",
             )
 

@@ -19,4 +19,4 @@ def create(config: ObjectiveConfig, model: MediaFM, blocks: Blocks, seed: int) -
     """
     if config.family == "contextual":
         return Contextual(config, model, seed)
-    return MaskedShots(config, blocks)
+    return MaskedShots(config, blocks, model.config.hidden_dim)

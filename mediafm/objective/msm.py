@@ -18,79 +18,63 @@ from mediafm.objective.batch import MaskedBatch, StepCounts
 from mediafm.objective.blocks import Blocks
 from mediafm.objective.config import ObjectiveConfig
 from mediafm.objective.objective import Objective, Terms
-from mediafm.objective.terms import contrast, cosine_distances, spread_penalty, standardised_errors
+from mediafm.objective.surroundings import Surroundings
+from mediafm.objective.terms import (
+    contrast,
+    cosine_distances,
+    mean_over_modalities,
+    spread_penalty,
+    standardised_errors,
+)
 
 
 class MaskedShots(Objective):
     """The `msm` family."""
 
-    def __init__(self, config: ObjectiveConfig, blocks: Blocks) -> None:
+    def __init__(self, config: ObjectiveConfig, blocks: Blocks, hidden_dim: int) -> None:
         super().__init__()
         self.config = config
         self.blocks = blocks
+        self.surroundings = Surroundings(config, blocks, hidden_dim) if _reads_exported(config) else None
 
     def terms(self, model: MediaFM, batch: MaskedBatch, counts: StepCounts) -> Terms:
         rows_M = batch.target_rows()
-        if not self._reads_more_than_targets():
-            predicted_ME, layers = model(batch.shots), None
-        else:
-            layers = model.shot_layers(batch.shots)
-            predicted_ME = model.decode(layers[-1].index_select(0, rows_M))
+        layers = model.shot_layers(batch.shots) if self._needs_layers() else None
+        predicted_ME = model(batch.shots) if layers is None else model.decode(layers[-1].index_select(0, rows_M))
+        found: dict[str, tuple[float, Tensor]] = {}
         with torch.autocast(predicted_ME.device.type, enabled=False):
-            found = {"masked": (1.0, self._hidden(predicted_ME, batch, rows_M, counts))}
+            found["masked"] = (1.0, self._hidden(predicted_ME, batch, rows_M, counts))
             if self.config.contrast_weight > 0:
                 errors_M = contrast(predicted_ME, batch.true_NE, rows_M, self.config.contrast_temperature)
                 found["contrast"] = (self.config.contrast_weight, errors_M.sum() / counts.num_targets)
-        if layers is not None and self.config.visible_weight > 0:
-            found["visible"] = (self.config.visible_weight, self._visible(model, layers[-1], batch, counts))
-        if layers is not None and self.config.spread_weight > 0:
-            with torch.autocast(predicted_ME.device.type, enabled=False):
+            if layers is not None and self.surroundings is not None:
+                found |= self.surroundings.terms(exported(layers), batch, counts)
+            if layers is not None and self.config.spread_weight > 0:
                 share = len(batch.true_NE) / counts.num_shots
                 found["spread"] = (self.config.spread_weight, share * spread_penalty(exported(layers)))
         return found
 
-    def _reads_more_than_targets(self) -> bool:
-        has_terms = self.config.visible_weight > 0 or self.config.spread_weight > 0
-        return has_terms or self.config.masks.modality_share > 0 or self.config.masks.modality_drop_share > 0
+    def _needs_layers(self) -> bool:
+        """Whether more is read than the last block at shots that are masked whole."""
+        masks = self.config.masks
+        has_parts = masks.modality_share > 0 or masks.modality_drop_share > 0
+        return has_parts or self.surroundings is not None or self.config.spread_weight > 0
 
     def _hidden(self, predicted_ME: Tensor, batch: MaskedBatch, rows_M: Tensor, counts: StepCounts) -> Tensor:
         true_ME = batch.true_NE.index_select(0, rows_M)
         if self.config.target == "fused":
             return msm_loss(predicted_ME, true_ME, counts.num_targets)
-        is_hidden_M3 = batch.is_hidden_N3.index_select(0, rows_M)
-        return self._by_modality(predicted_ME, true_ME, is_hidden_M3, counts.num_hidden)
-
-    def _visible(self, model: MediaFM, last_ND: Tensor, batch: MaskedBatch, counts: StepCounts) -> Tensor:
-        """The same for what is not hidden: it says what stands at visible positions (BERT keeps a tenth of its chosen
-        tokens unchanged for that, Devlin et al. 2019, section 3.1)."""
-        rows_M = (~batch.is_masked_N).nonzero().squeeze(1)
-        predicted_ME = model.decode(last_ND.index_select(0, rows_M))
-        with torch.autocast(predicted_ME.device.type, enabled=False):
-            true_ME = batch.true_NE.index_select(0, rows_M)
-            if self.config.target == "fused":
-                return cosine_distances(predicted_ME, true_ME).sum() / max(1, counts.num_shots - counts.num_masked)
-            is_shown_M3 = (batch.is_present_N3 & ~batch.is_hidden_N3).index_select(0, rows_M)
-            shown = (
-                counts.num_present[0] - counts.num_hidden[0],
-                counts.num_present[1] - counts.num_hidden[1],
-                counts.num_present[2] - counts.num_hidden[2],
-            )
-            return self._by_modality(predicted_ME, true_ME, is_shown_M3, shown)
-
-    def _by_modality(
-        self, predicted_ME: Tensor, true_ME: Tensor, counted_M3: Tensor, counts: tuple[int, int, int]
-    ) -> Tensor:
-        """The mean over the modalities that have any row of their mean standardised error."""
         blocks = self.blocks.to(predicted_ME.device)
         errors_M3 = standardised_errors(predicted_ME, blocks.targets(true_ME), blocks)
-        sums_3 = (errors_M3 * counted_M3).sum(0)
-        num_there = sum(count > 0 for count in counts)
-        shares = [total / count for total, count in zip(sums_3, counts, strict=True) if count > 0]
-        return torch.stack(shares).sum() / num_there if shares else sums_3.sum()
+        return mean_over_modalities(errors_M3, batch.is_hidden_N3.index_select(0, rows_M), counts.num_hidden)
+
+
+def _reads_exported(config: ObjectiveConfig) -> bool:
+    return config.visible_weight > 0 or config.neighbour_weight > 0
 
 
 def exported(layers: list[Tensor]) -> Tensor:
-    """What the spread term looks at: the mean of all blocks' unit outputs, [N, D]."""
+    """What is supervised as the exported vector: the mean of all blocks' unit outputs, float32 [N, D]."""
     return torch.stack([torch.nn.functional.normalize(x_ND.float(), dim=-1) for x_ND in layers[1:]]).mean(0)
 
 

@@ -38,6 +38,17 @@ def standardised_errors(predicted_ME: Tensor, target_ME: Tensor, blocks: Blocks)
     return torch.stack(columns, dim=1)
 
 
+def mean_over_modalities(errors_M3: Tensor, is_counted_M3: Tensor, counts: tuple[int, int, int]) -> Tensor:
+    """A micro-step's share of the mean over modalities of the mean error, a scalar; a modality without any is left out.
+
+    Args:
+        counts: rows that count in the whole step, by modality.
+    """
+    sums_3 = (errors_M3 * is_counted_M3).sum(0)
+    shares = [total / count for total, count in zip(sums_3, counts, strict=True) if count > 0]
+    return torch.stack(shares).mean() if shares else sums_3.sum() * 0.0
+
+
 def contrast(predicted_ME: Tensor, true_NE: Tensor, own_M: Tensor, temperature: float) -> Tensor:
     """InfoNCE of each masked shot's prediction against all true shots of the batch, float32 [M].
 

@@ -52,7 +52,7 @@ class Optimizers:
         exchange: Exchange | None = None,
         heads: nn.Module | None = None,
     ) -> None:
-        """Groups of `module` follow `rules`.
+        """Groups of `module` follow `rules`; what takes no gradient is in none.
 
         Args:
             exchange: the ranks that Muon's matrices are shared out among; None or one of them for this process.
@@ -62,7 +62,7 @@ class Optimizers:
         trained = (
             [parameter for parameter in heads.parameters() if parameter.requires_grad] if heads is not None else []
         )
-        self._parameters = [*module.parameters(), *trained]
+        self._parameters = [*(item for item in module.parameters() if item.requires_grad), *trained]
         muon, adamw = _groups(module, config, rules)
         for is_decayed in (True, False):
             if chosen := [parameter for parameter in trained if (parameter.ndim > 1) is is_decayed]:
@@ -126,8 +126,11 @@ def _groups(
     for rule, parameters in assign(module, rules).items():
         if not parameters:
             continue
+        trained = [parameter for parameter in parameters.values() if parameter.requires_grad]
+        if not trained:
+            continue
         group = {
-            "params": list(parameters.values()),
+            "params": trained,
             "weight_decay": config.weight_decay if rule.is_decayed else 0.0,
         }
         is_muon = rule.optimizer == "muon" and config.hidden_optimizer == "muon"

@@ -152,21 +152,27 @@ def gather(
 
 def counts_of(windows: Sequence[MaskedWindow], corpus: Corpus) -> StepCounts:
     """The counts of a whole step."""
-    present, hidden = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    present, hidden, masked = (np.zeros(3, np.int64) for _ in range(3))
     num_targets = 0
     for item in windows:
         present_n3 = _present(item, corpus)
         hidden_n3 = item.mask.is_hidden & present_n3
         present += present_n3.sum(axis=0)
         hidden += hidden_n3.sum(axis=0)
+        masked += present_n3[item.is_masked].sum(axis=0)
         num_targets += int(hidden_n3.any(axis=1).sum())
     return StepCounts(
         num_shots=sum(item.window.num_shots for item in windows),
         num_masked=sum(int(item.is_masked.sum()) for item in windows),
         num_targets=num_targets,
-        num_hidden=(int(hidden[0]), int(hidden[1]), int(hidden[2])),
-        num_present=(int(present[0]), int(present[1]), int(present[2])),
+        num_hidden=_three(hidden),
+        num_present=_three(present),
+        num_masked_present=_three(masked),
     )
+
+
+def _three(counts_3: NDArray[np.int64]) -> tuple[int, int, int]:
+    return int(counts_3[0]), int(counts_3[1]), int(counts_3[2])
 
 
 def in_micro_steps(windows: Sequence[MaskedWindow], shots_per_micro_step: int) -> Iterator[list[MaskedWindow]]:

@@ -34,6 +34,8 @@ class TrainConfig:
     preset: the name that `model` was made from.
     model, objective, optim: the architecture, what is minimised, and the optimizers.
     seed: of first weights, order, masks and intervals.
+    is_first_block_held: whether the projection and the first block keep the first weights that the data gave them (our
+        choice; `benchmarks.context` says why). Without such weights there is nothing to hold.
     first_weights: "data" begins from the training vectors (see `model.from_data`), "random" from the seed alone.
     shots_per_step: about how many shots one step sees (at least one title).
     shots_per_micro_step: about how many go through the model at once; a step's gradient does not depend on it.
@@ -62,6 +64,7 @@ class TrainConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     seed: int = 0
+    is_first_block_held: bool = True
     first_weights: Literal["data", "random"] = "data"
     shots_per_step: int = SHOTS_PER_STEP
     shots_per_micro_step: int = 16_384

@@ -96,7 +96,7 @@ CRITERIA: Mapping[str, Criterion] = {
 }
 """neighbour_share: favours smoothing over time. hidden_neighbour: what a vector knows of its surroundings. balanced:
 the geometric mean of that and of what it keeps of its own shot."""
-CRITERION = "neighbour_share"
+CRITERION = "balanced"
 """The one in use."""
 
 

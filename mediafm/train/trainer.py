@@ -17,7 +17,7 @@ from mediafm.data.manifest import TrainingManifest
 from mediafm.data.sampler import MaskedWindow, Reads, Sampler, SamplerState
 from mediafm.errors import TrainingError
 from mediafm.fusion import Space
-from mediafm.model.from_data import begin_from_data
+from mediafm.model.from_data import begin_from_data, gathers_apart
 from mediafm.model.mediafm import MediaFM, build
 from mediafm.objective.blocks import Blocks, measure
 from mediafm.objective.create import create
@@ -94,6 +94,7 @@ class Trainer:
         self.slices = block_slices(manifest)
         rows_NE, present_N3 = training_shots(manifest, corpus, FIRST_WEIGHTS_MAX_SHOTS)
         self.model: MediaFM = first_model(config, rows_NE, head_bias).to(self.device)
+        _hold(self.model, config)
         blocks = _blocks(manifest, rows_NE, present_N3, self.slices)
         self.objective: Objective = create(config.objective, self.model, blocks, config.seed).to(self.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if config.weight_ema > 0 else None
@@ -289,6 +290,15 @@ def first_model(config: TrainConfig, rows_NE: Floats, head_bias: Floats) -> Medi
     if config.first_weights == "data":
         begin_from_data(model, torch.from_numpy(rows_NE), torch.Generator().manual_seed(config.seed))
     return model
+
+
+def _hold(model: MediaFM, config: TrainConfig) -> None:
+    """Takes the gradient from what keeps the weights that the data gave it."""
+    if config.is_first_block_held and config.first_weights == "data" and gathers_apart(config.model):
+        for part in (model.project_shot, model.blocks[0]):
+            part.requires_grad_(False)
+        if model.presence is not None:
+            model.presence.requires_grad_(False)
 
 
 def block_slices(manifest: TrainingManifest) -> Slices:

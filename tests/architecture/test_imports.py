@@ -27,7 +27,7 @@ TIERS: tuple[frozenset[str], ...] = (
 )
 """Rooms of the library; a room imports from tiers before its own, and from itself."""
 
-WITHIN_TIER = {("fusion", "lineage"), ("data", "store"), ("registry", "embed")}
+WITHIN_TIER = {("fusion", "lineage"), ("data", "store"), ("registry", "embed"), ("objective", "model")}
 """Arrows inside a tier that are wanted: room -> room."""
 
 PUBLIC_API = "mediafm.loading"

@@ -50,6 +50,7 @@ def counts_of(batch):
         num_targets=num_masked,
         num_hidden=(num_masked,) * 3,
         num_present=(num_shots,) * 3,
+        num_masked_present=(0,) * 3,
     )
 
 

@@ -40,7 +40,14 @@ def config(manifest: TrainingManifest, corpus: Corpus) -> TrainConfig:
     config = resolve(TrainingSettings(), manifest, corpus)
     model = replace(config.model, hidden_dim=32, num_heads=2, feedforward_dim=64)
     return replace(
-        config, model=model, shots_per_step=200, warmup_steps=2, evaluate_every_steps=4, max_steps=24, num_bootstrap=200
+        config,
+        model=model,
+        first_weights="random",
+        shots_per_step=200,
+        warmup_steps=2,
+        evaluate_every_steps=4,
+        max_steps=24,
+        num_bootstrap=200,
     )
 
 

@@ -164,7 +164,7 @@ def test_smoothing_gains_where_runs_are_long_and_nowhere_among_shuffled_shots(tm
 
 def test_the_untrained_are_the_run_before_its_first_step(manifest, corpus, config):
     bias = corpus_means(manifest, corpus)[FUSED_VIEW]
-    assert config.first_weights == "data"
+    config = replace(config, first_weights="data")
     found = untrained_models(config, manifest, corpus)
     assert list(found) == ["random", "data"]
     for made, model in found.items():

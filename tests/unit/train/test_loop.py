@@ -146,3 +146,29 @@ def test_a_catalogue_without_metadata_trains(catalog, config, tmp_path):
     assert run.report["skill"]["is_within_title"] is True
     assert run.report["data"]["is_within_title"] is True
     json.dumps(run.report, allow_nan=False)
+
+
+def test_what_the_data_gave_the_first_block_is_held_and_the_rest_learns(manifest, corpus, config):
+    begun = replace(config, first_weights="data")
+    for is_held in (True, False):
+        trainer = Trainer(
+            manifest,
+            corpus,
+            replace(begun, is_first_block_held=is_held),
+            corpus_means(manifest, corpus)[FUSED_VIEW],
+            "cpu",
+        )
+        before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+        for _ in range(3):
+            trainer.take_step(1.0)
+        after = trainer.model.state_dict()
+        same = {name for name in before if torch.equal(before[name], after[name])}
+        first = {name for name in before if name.startswith(("project_shot.", "blocks.0.", "presence"))}
+        assert same >= first if is_held else "project_shot.weight" not in same
+        assert not any(name.startswith(("blocks.1.attention", "head.")) for name in same)
+
+
+def test_random_first_weights_are_never_held(manifest, corpus, config):
+    trainer = Trainer(manifest, corpus, config, corpus_means(manifest, corpus)[FUSED_VIEW], "cpu")
+    assert config.is_first_block_held
+    assert all(parameter.requires_grad for parameter in trainer.model.parameters())

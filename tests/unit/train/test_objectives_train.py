@@ -23,10 +23,16 @@ OBJECTIVES = {
     "modality masks": ("msm", {"masks": {"modality_share": 0.3}}, {"masked"}),
     "modality dropout": ("msm", {"masks": {"modality_drop_share": 0.5}}, {"masked"}),
     "visible": ("msm", {"visible_weight": 0.5}, {"masked", "visible"}),
+    "neighbours": ("msm", {"neighbour_weight": 0.5}, {"masked", "neighbour"}),
     "blocks, all of them": (
         "msm",
-        {"target": "standardised", "visible_weight": 0.5, "masks": {"shape": "span", **HIDING}},
-        {"masked", "visible"},
+        {
+            "target": "standardised",
+            "visible_weight": 0.5,
+            "neighbour_weight": 0.5,
+            "masks": {"shape": "span", **HIDING},
+        },
+        {"masked", "visible", "neighbour"},
     ),
     "contextual": ("contextual", {}, {"contextual", "head"}),
     "contextual_scheduled": ("contextual_scheduled", {}, {"contextual", "head"}),
@@ -117,7 +123,7 @@ def test_every_objective_takes_steps_and_tells_its_terms(started, name):
     preset, settings, terms = EVERY[name]
     trainer = started(preset, settings)
     found = [trainer.take_step(1.0) for _ in range(24)]
-    weights = {"visible": 0.5, "contrast": 0.5, "spread": 0.1}
+    weights = {"visible": 0.5, "neighbour": 0.5, "contrast": 0.5, "spread": 0.1}
     for step in found:
         assert step.terms.keys() == terms
         weighted = sum(weights.get(term, 1.0) * value for term, value in step.terms.items())
