@@ -28,6 +28,7 @@ ORDER = (
     "training",
     "training_size",
     "optimizers",
+    "context",
     "search",
     "probes",
     "lineage",
