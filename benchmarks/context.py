@@ -1,10 +1,10 @@
 """What a checkpoint's vectors say where context carries the answer: `python -m benchmarks context`, or one table.
 
-`python -m benchmarks.context --titles 300 [--objective NAME] [--settings JSON] [--first-weights random] [--free]` trains
-on a catalogue of scenes (`mediafm.data.scenes`) and prints the judged table: baselines, every block, the head's output,
-what is exported, [fused ++ exported], and the same architecture untrained. Probes are fitted and judged on titles that
-no catalogue holds. `rows` compares what the default exports with the best row that needs no training, at 30, 300 and
-3,000 titles.
+`python -m benchmarks.context --titles 300 [--objective NAME] [--settings JSON] [--first-weights random] [--free]`
+trains on a catalogue of scenes (`mediafm.data.scenes`) and prints the judged table: baselines, every block, the head's
+output, what is exported, [fused ++ exported], and the same architecture untrained. Probes are fitted and judged on
+titles that no catalogue holds. `rows` compares what the default exports with the best row that needs no training, at
+30, 300 and 3,000 titles.
 """
 
 from __future__ import annotations
