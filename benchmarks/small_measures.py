@@ -97,7 +97,7 @@ def predicted(rows_TW: Vectors, traits_TK: Floats) -> Floats:
     """[T, K]: what ridge regressions fitted on the other folds' titles say of each title; traits in deviations."""
     standard = (traits_TK - traits_TK.mean(axis=0)) / np.maximum(traits_TK.std(axis=0), 1e-12)
     names = [str(number) for number in range(len(rows_TW))]
-    told = np.zeros_like(standard)
+    told = np.zeros(standard.shape, np.float64)
     for is_fit, is_tested in held_out(group_folds(names, NUM_FOLDS, np.random.default_rng(SEED))):
         own = [name for name, is_own in zip(names, is_fit, strict=True) if is_own]
         inner = group_folds(own, NUM_INNER_FOLDS, np.random.default_rng(SEED))
