@@ -24,7 +24,7 @@ from torch.nn import functional
 from benchmarks.context_baselines import VectorFunction, Vectors, baselines, joined
 from benchmarks.context_baselines import fused as fused_vectors
 from benchmarks.context_judge import CONTEXT_TASKS, Judge, JudgeSettings, best_smoothing, fresh
-from benchmarks.context_table import JudgedRow, JudgedTable
+from benchmarks.context_table import JudgedRow, JudgedTable, difference
 from benchmarks.row import Row
 from mediafm.config import TrainingSettings
 from mediafm.data.corpus import open_corpus
@@ -52,11 +52,11 @@ def rows(catalog: Path | None = None) -> list[Row]:
     """What the default exports against the best row without training. `catalog` is not looked at."""
     found = []
     for num_titles in SIZES:
-        table, judge, result = study(num_titles, {}, {})
+        table, result = study(num_titles, {}, {})
         best = best_baseline(table)
         exported = table.row("exported")
         for task in CONTEXT_TASKS:
-            apart = judge.difference(exported, best, task)
+            apart = difference(exported, best, task)
             found.append(
                 Row(
                     name=f"context: {task}, {num_titles} titles, exported (difference {apart.low:+.3f} to "
@@ -72,9 +72,7 @@ def rows(catalog: Path | None = None) -> list[Row]:
     return found
 
 
-def study(
-    num_titles: int, training: Mapping[str, Any], changes: Mapping[str, Any]
-) -> tuple[JudgedTable, Judge, TrainResult]:
+def study(num_titles: int, training: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[JudgedTable, TrainResult]:
     """One training and its judged table.
 
     Args:
@@ -97,7 +95,7 @@ def study(
         judge.row(f"untrained ({made})", lambda title, model=model: exported_of(model, title, chosen))
         for made, model in untrained.items()
     ]
-    return judge.table_of(judged), judge, result
+    return judge.table_of(judged), result
 
 
 def model_rows(judge: Judge, model: MediaFM, chosen: Sequence[int]) -> list[JudgedRow]:
@@ -175,14 +173,14 @@ def main(
     """Train on scenes and judge what comes out."""
     training = {"objective": objective, "objective_settings": json.loads(settings), "preset": preset, "seed": seed}
     changes = {"first_weights": first_weights, "is_first_block_held": not is_free}
-    table, judge, result = study(num_titles, training, changes)
+    table, result = study(num_titles, training, changes)
     report: Any = result.report
     if is_json:
         click.echo(json.dumps({**table.as_json(), "run": report["run"], "skill": report["skill"]["random"]}))
         return
     click.echo(table.as_text())
     run, best = report["run"], best_baseline(table)
-    apart = {task: judge.difference(table.row("exported"), best, task) for task in CONTEXT_TASKS}
+    apart = {task: difference(table.row("exported"), best, task) for task in CONTEXT_TASKS}
     told = "; ".join(f"{task} {item.value:+.3f} ({item.low:+.3f} to {item.high:+.3f})" for task, item in apart.items())
     click.echo(
         f"{run['num_steps']} steps, best {run['best_step']}, {run['stop_reason']}; skill "

@@ -5,8 +5,8 @@ exponential moving average of it reads the whole; the student regresses, at mask
 teacher's top K blocks, each instance-normalised over time; a scheduler draws for either whether it reads all modalities
 or fewer; the teacher's inertia tau is annealed. Ours: "time" is the title's shots, without [CLS] and [GLOBAL]; three
 modalities give all, two or one, so nine combinations of student and teacher; blocks' outputs are the targets; a title
-of fewer than `MIN_TITLE_SHOTS` shots has no statistics and gives no loss; the model's head learns from detached
-outputs, so that skill is measured as under any objective.
+of fewer than `MIN_TITLE_SHOTS` shots has no statistics and gives no loss; the model's head takes no part and is
+fitted in closed form whenever skill is measured.
 
 Collapse is watched before the normalisation, which would hide it: the teacher's standard deviation over a title.
 
@@ -26,7 +26,6 @@ from mediafm.model.blocks import Linear
 from mediafm.model.mediafm import MediaFM
 from mediafm.objective.batch import MaskedBatch, StepCounts
 from mediafm.objective.config import ContextualConfig, ObjectiveConfig
-from mediafm.objective.msm import msm_loss
 from mediafm.objective.objective import Objective, Terms
 
 MIN_TITLE_SHOTS = 4
@@ -38,6 +37,7 @@ _MEMORY = 0.9
 class Contextual(Objective):
     """The `contextual` family. Its teacher and its regression head are state of the run, not of the checkpoint."""
 
+    trains_head = False
     teacher_std: Tensor
 
     def __init__(self, config: ObjectiveConfig, model: MediaFM, seed: int) -> None:
@@ -57,15 +57,11 @@ class Contextual(Objective):
         last_ND = model.shot_layers(batch.shots)[-1]
         last_MD = last_ND.index_select(0, rows_M)
         predicted_MD = self.regress(self.norm(last_MD))
-        read_ME = model.decode(last_MD.detach())
         targets_ND = self._targets(batch.teacher if batch.teacher is not None else batch.shots)
         with torch.autocast(predicted_MD.device.type, enabled=False):
             errors_M = (predicted_MD.float() - targets_ND.index_select(0, rows_M)).square().mean(1)
             is_told_M = _in_long_titles(batch.shots, rows_M)
-            return {
-                "contextual": (1.0, (errors_M * is_told_M).sum() / counts.num_masked),
-                "head": (1.0, msm_loss(read_ME, batch.true_NE.index_select(0, rows_M), counts.num_masked)),
-            }
+            return {"contextual": (1.0, (errors_M * is_told_M).sum() / counts.num_masked)}
 
     @torch.no_grad()
     def after_step(self, model: MediaFM, step: int) -> None:

@@ -3,8 +3,8 @@
 An objective gives a micro-step's *share*: sums over its rows divided by the counts of the whole step, so that cutting a
 step into micro-steps, or dealing it to ranks, moves nothing but rounding; only `terms.contrast` and `spread_penalty`,
 which compare a micro-step's shots with one another, depend on the cut. The model's head predicts fused vectors under
-every objective: where the objective itself does not need that, the head reads detached outputs, so that skill is
-measured the same way and the trunk does not feel it.
+every objective: where the objective itself does not train it, it is fitted in closed form before it is looked at
+(`mediafm.train.fitted_head`), so that skill is measured the same way.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ Terms = Mapping[str, tuple[float, Tensor]]
 
 class Objective(nn.Module):
     """What a run minimises. Its own parameters, if any, are trained beside the model's and thrown away at the end."""
+
+    trains_head: bool = True
+    """Whether the loss trains the model's head; if not, it is fitted when it is needed."""
 
     @abstractmethod
     def terms(self, model: MediaFM, batch: MaskedBatch, counts: StepCounts) -> Terms:

@@ -301,6 +301,7 @@ class _Run:
 
     def _evaluate(self, phase: str) -> None:
         self.trainer.share_measures()
+        self.trainer.fit_head()
         losses = self.meter.losses(self.trainer.predict(self.meter.items))
         loss = self.ranks.of_first(losses[FUSED_VIEW].mean)
         skill, by_modality = self.meter.quick(losses)

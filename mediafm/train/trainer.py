@@ -27,6 +27,7 @@ from mediafm.train.batches import HostBatch, Slices, counts_of, gather, in_micro
 from mediafm.train.compiled import try_compile
 from mediafm.train.config import TrainConfig
 from mediafm.train.evaluation import EvaluationItem, Flags, Floats, batches_of, training_shots
+from mediafm.train.fitted_head import FittedHead
 from mediafm.train.loader import Loader, PreparedStep
 from mediafm.train.precision import Precision, computing_in, resolve_precision
 from mediafm.train.ranks import ALONE, Ranks, weights_digest
@@ -97,6 +98,10 @@ class Trainer:
         _hold(self.model, config)
         blocks = _blocks(manifest, rows_NE, present_N3, self.slices)
         self.objective: Objective = create(config.objective, self.model, blocks, config.seed).to(self.device)
+        self._fitted_head = None if self.objective.trains_head else FittedHead(manifest, corpus)
+        if self._fitted_head is not None:
+            self.model.head.requires_grad_(False)
+            self.model.final_norm.requires_grad_(False)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if config.weight_ema > 0 else None
         self.precision: Precision = resolve_precision(config.precision, self.device, config.model.hidden_dim)
         self.compile_note = self._compiled() if config.compile else "not asked for"
@@ -214,6 +219,11 @@ class Trainer:
     def _gathered(self, windows: Sequence[MaskedWindow]) -> HostBatch:
         metadata_dim, is_resident = self.config.model.metadata_dim, self._resident_CE is not None
         return gather(windows, self.corpus, metadata_dim, self.slices, self.device, is_resident=is_resident)
+
+    def fit_head(self) -> None:
+        """Fits the head of the exported network, if the objective does not train it; else nothing."""
+        if self._fitted_head is not None:
+            self._fitted_head.set(self.exported)
 
     def state(self) -> TrainState:
         """A copy that later steps do not change; the same on all ranks, which take it at once."""

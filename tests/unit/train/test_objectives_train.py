@@ -34,9 +34,9 @@ OBJECTIVES = {
         },
         {"masked", "visible", "neighbour"},
     ),
-    "contextual": ("contextual", {}, {"contextual", "head"}),
-    "contextual_scheduled": ("contextual_scheduled", {}, {"contextual", "head"}),
-    "contextual with hidden blocks": ("contextual_scheduled", {"masks": HIDING}, {"contextual", "head"}),
+    "contextual": ("contextual", {}, {"contextual"}),
+    "contextual_scheduled": ("contextual_scheduled", {}, {"contextual"}),
+    "contextual with hidden blocks": ("contextual_scheduled", {"masks": HIDING}, {"contextual"}),
 }
 COMPARING = {
     "contrast": ("msm", {"contrast_weight": 0.5}, {"masked", "contrast"}),
