@@ -9,7 +9,9 @@ few steps on learning to copy, and over-fits meanwhile. Instead:
   outputs pass on what they read: a masked shot begins as a mean of its neighbours. (Trockman and Kolter 2023, "Mimetic
   Initialization of Self-Attention Layers", also begin attention where training takes it.)
 - Where the first block is blind to the token itself, a shot's own vector takes the first half of the width, and what
-  attention gathers is written into the second, so that neither blurs the other. Queries and keys also meet by content:
+  attention gathers is written into the second, so that neither blurs the other. The own half holds the principal
+  directions of vectors whose coordinates were first brought to one spread, as probes do it: rare words are small and
+  say much. Queries and keys also meet by content:
   their unrotated coordinates begin as principal directions. So a shot begins beside a mean of the shots that resemble
   it and are near (as non-local means denoise a picture: Buades et al. 2005).
 Nothing is added beside the network: training may leave all of it.
@@ -37,6 +39,9 @@ GATHERED_SCALE = 2.0
 """What attention gathers is a mean, shorter than one shot: it is scaled up to about a shot's size."""
 METADATA_SCALE = 0.1
 """[GLOBAL] begins with a whisper of the metadata."""
+MIN_SPREAD = 0.1
+"""A coordinate that varies less than this share of the typical one is not blown up to its size."""
+_MIN_SPREAD = 1e-6
 _MIN_VARIANCE_SHARE = 1e-6
 _MIN_VARIANCE = 1e-12
 
@@ -54,16 +59,18 @@ def begin_from_data(model: MediaFM, rows_NE: Tensor, generator: torch.Generator)
     has_halves = gathers_apart(config)
     own_dim = config.hidden_dim // 2 if has_halves else config.hidden_dim
     mean_E = rows_NE.mean(0)
-    basis_RE, variance_R = principal_directions(rows_NE - mean_E, own_dim)
+    spread_E = _spread(rows_NE) if has_halves else torch.ones_like(mean_E)
+    basis_RE, variance_R = principal_directions((rows_NE - mean_E) / spread_E, own_dim)
     turn_OR, _ = torch.linalg.qr(torch.randn(own_dim, len(basis_RE), generator=generator))
     basis_OE = turn_OR @ basis_RE
     # Entries of a projected shot get size 1, as those of a random projection of a unit vector would.
     scale = math.sqrt(max(float(variance_R.sum()), _MIN_VARIANCE) / own_dim)
     model.project_shot.weight.zero_()
     model.project_shot.bias.zero_()
-    model.project_shot.weight[:own_dim] = basis_OE / (scale * math.sqrt(config.fused_dim))
-    model.project_shot.bias[:own_dim] = -(basis_OE @ mean_E) / scale
-    model.head.weight.copy_(torch.cat([basis_OE.T] * (config.hidden_dim // own_dim), dim=1) * scale)
+    model.project_shot.weight[:own_dim] = basis_OE / spread_E / (scale * math.sqrt(config.fused_dim))
+    model.project_shot.bias[:own_dim] = -(basis_OE @ (mean_E / spread_E)) / scale
+    back_EO = spread_E[:, None] * basis_OE.T * scale
+    model.head.weight.copy_(torch.cat([back_EO] * (config.hidden_dim // own_dim), dim=1))
     for token in (model.mask_token, model.cls_token, model.global_token, model.no_metadata):
         token.zero_()
     model.project_metadata.weight.mul_(METADATA_SCALE)
@@ -73,8 +80,7 @@ def begin_from_data(model: MediaFM, rows_NE: Tensor, generator: torch.Generator)
         attention = cast(Block, model.blocks[0]).attention
         _attend_by_distance(attention, config.rotary_dim, _content_length(config))
         if has_halves:
-            held_R = variance_R / max(float(variance_R.sum()), _MIN_VARIANCE)
-            _attend_by_content(attention, turn_OR, held_R, config.rotary_dim)
+            _attend_by_content(attention, rows_NE - mean_E, back_EO, config.rotary_dim)
             _gather_apart(attention, own_dim)
         else:
             attention.value.weight.copy_(torch.eye(config.hidden_dim))
@@ -115,26 +121,36 @@ def _attend_by_distance(attention: Attention, rotary_dim: int, content: float) -
     attention.key.bias.copy_(bias_HK.flatten())
 
 
-def _attend_by_content(attention: Attention, turn_OR: Tensor, held_R: Tensor, rotary_dim: int) -> None:
+def _attend_by_content(attention: Attention, centred_NE: Tensor, back_EO: Tensor, rotary_dim: int) -> None:
     """Adds about `CONTENT` times the cosine of two shots to the logits of each head.
 
-    Unrotated coordinates of queries and keys begin as the leading principal directions; rotated ones see no content.
+    Unrotated coordinates of queries and keys begin as the leading principal directions of the fused vectors as they
+    are, in which likeness is what the fusion says it is; rotated ones see no content.
 
     Args:
-        turn_OR: principal coordinates of a shot -> the own half of the width.
-        held_R: share of the variance along each principal direction.
+        centred_NE: training shots about their mean.
+        back_EO: the own half of the width -> fused vectors about their mean.
     """
     heads, width = attention.num_heads, attention.head_dim
-    own_dim = len(turn_OR)
-    num_met = min(width - rotary_dim, turn_OR.shape[1])
-    # The norm before attention scales the filled half by sqrt(2); a shot's own half has `own_dim` entries of size 1.
+    own_dim = back_EO.shape[1]
+    basis_RE, variance_R = principal_directions(centred_NE, max(1, width - rotary_dim))
+    num_met = min(width - rotary_dim, len(basis_RE))
+    total = max(float(centred_NE.square().sum() / len(centred_NE)), _MIN_VARIANCE)
+    # The norm before attention scales the filled half by sqrt(2), so that a shot has a squared length of 2 own_dim.
     # Leading directions hold at least an even share of the variance, except where there is none.
-    held = max(float(held_R[:num_met].sum()), max(num_met, 1) / own_dim)
-    gain = CONTENT * math.sqrt(width) / (2.0 * own_dim * held)
+    held = max(float(variance_R[:num_met].sum()) / total, max(num_met, 1) / own_dim)
+    gain = CONTENT * math.sqrt(width) / (2.0 * total * held)
     weight = torch.zeros(heads, width, heads * width)
-    weight[:, rotary_dim : rotary_dim + num_met, :own_dim] = turn_OR[:, :num_met].T * math.sqrt(gain)
+    weight[:, rotary_dim : rotary_dim + num_met, :own_dim] = (basis_RE[:num_met] @ back_EO) * math.sqrt(gain)
     attention.query.weight.copy_(weight.flatten(0, 1))
     attention.key.weight.copy_(weight.flatten(0, 1))
+
+
+def _spread(rows_NE: Tensor) -> Tensor:
+    """Each coordinate's standard deviation, at least `MIN_SPREAD` of their root mean square, float32 [E]."""
+    std_E = rows_NE.std(0, correction=0)
+    typical = float(std_E.square().mean().sqrt())
+    return std_E.clamp(min=max(MIN_SPREAD * typical, _MIN_SPREAD))
 
 
 def _gather_apart(attention: Attention, own_dim: int) -> None:
