@@ -33,7 +33,7 @@ from mediafm.types import Json, TitleState
 
 MANIFEST = "manifest"
 """The pointer to the newest training manifest."""
-TRAINING_STEP_VERSION = 1
+TRAINING_STEP_VERSION = 2
 """Raised by hand whenever the same manifest and settings give another checkpoint."""
 MOVES_NOTHING = frozenset({"save_every_steps", "corpus_device_share"})
 """Settings without effect on the checkpoint: no part of a run's identity."""
