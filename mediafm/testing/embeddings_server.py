@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import signal
 import threading
 import time
 from collections import deque
@@ -343,6 +344,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080)
     with EmbeddingsServer(parser.parse_args().port) as server:
         try:
+            # A shell that starts it in the background has its children ignore Ctrl-C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             print(f"base_url = {server.base_url}\nCtrl-C ends it.", flush=True)
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -136,7 +136,8 @@ def _wait(trainer: Trainer) -> None:
 def _held(trainer: Trainer) -> dict[str, int]:
     """What stays between steps. Muon keeps one buffer a weight, AdamW two; the best state so far is a copy of all."""
     weights = _num_bytes(trainer.model.state_dict())
-    found = {"weights": weights, "gradients": _num_bytes(dict(trainer.model.named_parameters()))}
+    trained = {name: item for name, item in trainer.model.named_parameters() if item.requires_grad}
+    found = {"weights": weights, "gradients": _num_bytes(trained)}
     others = [getattr(trainer, name, None) for name in ("objective", "average")]
     beside = sum(_num_bytes(other.state_dict()) for other in others if isinstance(other, torch.nn.Module))
     if beside:

@@ -33,7 +33,7 @@ def test_a_checkpoint_is_logged_once_and_found_by_its_sha256(registry, state):
     client = mlflow.MlflowClient(registry.tracking_uri)
     run = client.get_run(first.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.params["model.hidden_dim"] == "128"
+    assert run.data.params["model.hidden_dim"] == "256"
     assert run.data.params["export_layers"] == "[1]"
     assert [metric.step for metric in client.get_metric_history(first.run_id, "train_loss")] == [10, 20]
     assert run.inputs.dataset_inputs[0].dataset.digest == checkpoint.manifest_sha256[:32]

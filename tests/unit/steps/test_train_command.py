@@ -99,13 +99,20 @@ def test_the_plan_is_that_of_the_real_model_and_trains_nothing(fresh, trained):
     assert plan["num_parameters"] == num_parameters(model) == sum(plan["parameters"].values())
     weights = 4 * num_parameters(model)
     sizes = plan["costs"]["bytes_by_part"]
-    assert sizes["weights"] == sizes["gradients"] == weights
-    groups = assign(model).items()
-    muon = 4 * sum(one.numel() for rule, named in groups if rule.optimizer == "muon" for one in named.values())
+    assert sizes["weights"] == weights
+    # The first block keeps what the data gave it: no gradient, no buffers.
+    is_held = ("project_shot.", "blocks.0.", "presence")
+    held = {id(item) for name, item in model.named_parameters() if name.startswith(is_held)}
+    trained = 4 * sum(item.numel() for item in model.parameters() if id(item) not in held)
+    assert sizes["gradients"] == trained < weights
+    groups = [
+        (rule, [item for item in named.values() if id(item) not in held]) for rule, named in assign(model).items()
+    ]
+    muon = 4 * sum(one.numel() for rule, named in groups if rule.optimizer == "muon" for one in named)
     assert sizes["Muon (one buffer)"] == muon
     num_tensors = sum(len(named) for rule, named in groups if rule.optimizer == "adamw")
     # AdamW counts its steps for each tensor, too.
-    assert sizes["AdamW (two buffers)"] == 2 * (weights - muon) + 4 * num_tensors
+    assert sizes["AdamW (two buffers)"] == 2 * (trained - muon) + 4 * num_tensors
     assert sizes["activations"] > 0
     assert plan["config"] == json.loads(json.dumps(dict(checkpoint.training)))
     assert plan["max_steps"] == 14 >= plan["min_steps"] > 0
