@@ -171,7 +171,13 @@ def make_workload(cache: Path) -> Workload:
     titles = [manifest_title(number, int(length)) for number, length in enumerate(lengths)]
     manifest = build_manifest(titles, synthetic_space(WIDTH).as_json(), TrainingSettings())
     corpus = open_corpus(manifest, _sequence, cache)
-    config = TrainConfig(preset=PRESET, model=presets.PRESETS[PRESET](3 * WIDTH, WIDTH), shots_per_step=SHOTS_PER_STEP)
+    # The rival trains all of its weights, so we do.
+    config = TrainConfig(
+        preset=PRESET,
+        model=presets.PRESETS[PRESET](3 * WIDTH, WIDTH),
+        shots_per_step=SHOTS_PER_STEP,
+        is_first_block_held=False,
+    )
     sampler = Sampler(
         manifest, seed=0, shots_per_step=SHOTS_PER_STEP, masks=config.objective.masks, metadata_drop_share=0.0
     )
