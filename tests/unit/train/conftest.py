@@ -42,7 +42,6 @@ def config(manifest: TrainingManifest, corpus: Corpus) -> TrainConfig:
     return replace(
         config,
         model=model,
-        first_weights="random",
         shots_per_step=200,
         warmup_steps=2,
         evaluate_every_steps=4,

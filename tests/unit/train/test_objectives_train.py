@@ -61,7 +61,7 @@ def started(manifest, corpus, config, first_head):
 
     def start(name, settings, **changes):
         changed = {"precision": "float32", "objective": resolve_objective(name, settings), **changes}
-        return Trainer(manifest, corpus, replace(config, **changed), first_head, "cpu")
+        return Trainer(manifest, corpus, replace(config, **{"first_weights": "random", **changed}), first_head, "cpu")
 
     return start
 
