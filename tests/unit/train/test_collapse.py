@@ -38,7 +38,8 @@ def run_with(objective, monkeypatch, manifest, corpus, config, folder=None):
     monkeypatch.setattr(trainer_module, "create", lambda *parts: objective())
     optim = replace(config.optim, muon_lr=0.02, adamw_lr=0.02)
     # A loss near nothing jumps at such rates: an explosion is not what is looked for here.
-    hot = replace(config, optim=optim, explosion_factor=1e9, max_steps=800, patience_evaluations=100)
+    begun = replace(config, optim=optim, first_weights="random")  # A held first block cannot shrink.
+    hot = replace(begun, explosion_factor=1e9, max_steps=800, patience_evaluations=100)
     return train(manifest, corpus, replace(hot, evaluate_every_steps=20, save_every_steps=10), folder=folder)
 
 

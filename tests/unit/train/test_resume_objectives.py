@@ -85,8 +85,8 @@ def test_the_state_holds_what_is_kept_beside_the_model(manifest, corpus, case, t
     if name == "contextual":
         assert torch.isfinite(found.present.extra["objective.teacher_std"])
         assert not torch.equal(
-            found.present.extra["objective.teacher.blocks.0.attention.query.weight"],
-            found.present.weights["blocks.0.attention.query.weight"],
+            found.present.extra["objective.teacher.blocks.1.attention.query.weight"],
+            found.present.weights["blocks.1.attention.query.weight"],
         )
 
 
