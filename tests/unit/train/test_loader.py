@@ -38,8 +38,11 @@ def sampler(manifest: TrainingManifest, config: TrainConfig) -> Sampler:
     return Sampler(manifest, seed=0, shots_per_step=200, masks=masks, metadata_drop_share=0.3)
 
 
-def running() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(LOADER)]
+@pytest.fixture
+def running():
+    """Loaders' threads begun since the test did: the names of those that still run."""
+    before = set(threading.enumerate())
+    return lambda: [each.name for each in set(threading.enumerate()) - before if each.name.startswith(LOADER)]
 
 
 def seen(step: PreparedStep) -> list[tuple[object, ...]]:
@@ -122,20 +125,20 @@ class TornTitle:
         raise OSError(5, "Input/output error")
 
 
-def test_a_run_leaves_no_thread_however_it_ends(manifest, corpus, config):
+def test_a_run_leaves_no_thread_however_it_ends(running, manifest, corpus, config):
     train(manifest, corpus, replace(config, max_steps=2))
     assert running() == []
 
     def stop(num_steps: int, bound: int) -> None:
         assert running() or threads.num_cores() == 1
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("by hand")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="by hand"):
         train(manifest, corpus, config, progress=stop)
     assert running() == []
 
 
-def test_a_closed_loader_goes_on_by_itself(trainer, sampler):
+def test_a_closed_loader_goes_on_by_itself(running, trainer, sampler):
     loader = Loader(sampler, trainer.prepared, is_ahead=True)
     loader.next()
     state = loader.state
