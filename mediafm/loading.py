@@ -21,7 +21,7 @@ from mediafm.registry.names import fetch_model, find_model
 from mediafm.registry.registry import Registry
 from mediafm.store.folders import CHECKPOINTS, folder_key, has_folder, read_folder
 from mediafm.store.store import Store
-from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint, from_files
+from mediafm.train.checkpoint import Checkpoint, from_files, from_folder
 
 MODEL_PREFIX = "models:/"
 _SHA256 = re.compile(r"[0-9a-f]{8,64}")
@@ -102,8 +102,7 @@ def _of_store(store: Store, sha256: str) -> Checkpoint:
 
 def _of_folder(folder: Path) -> Checkpoint:
     """A folder that is called after a sha256 must hold it."""
-    files = {name: (folder / name).read_bytes() for name in (WEIGHTS_FILE, CONFIG_FILE) if (folder / name).is_file()}
-    checkpoint = from_files(files)
+    checkpoint = from_folder(folder)
     is_named = len(folder.name) == 64 and _SHA256.fullmatch(folder.name)
     return _verified(checkpoint, folder.name, str(folder)) if is_named else checkpoint
 

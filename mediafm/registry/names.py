@@ -10,7 +10,7 @@ from typing import Any
 
 from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.registry.connection import client_of, global_tracking_uri, import_mlflow, quiet, refusals
-from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint, from_files
+from mediafm.train.checkpoint import Checkpoint, from_folder
 
 SHA256_TAG = "checkpoint_sha256"
 _MODEL_URI = re.compile(r"models:/(?:(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))|(?P<model_id>m-[^/@]+))")
@@ -68,9 +68,7 @@ def fetch_model(tracking_uri: str, found: FoundModel) -> Checkpoint:
 
         uri = f"models:/{found.model_id}"
         place = Path(download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri))
-        names = (WEIGHTS_FILE, CONFIG_FILE)
-        files = {name: (place / name).read_bytes() for name in names if (place / name).is_file()}
-    checkpoint = from_files(files)
+        checkpoint = from_folder(place)
     if found.sha256 and checkpoint.sha256 != found.sha256:
         raise IntegrityError(
             f"weights with sha256 {checkpoint.sha256}",

@@ -32,7 +32,7 @@ from mediafm.registry.flavour import (
     SHOT_COLUMN,
     TITLE_COLUMN,
 )
-from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, from_files
+from mediafm.train.checkpoint import from_folder
 
 REQUIRED_COLUMNS = (TITLE_COLUMN, FUSED_COLUMN, *PRESENCE_COLUMNS)
 
@@ -74,9 +74,7 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Sh
     Raises:
         IntegrityError: weights and config are missing, unreadable, or do not belong together.
     """
-    folder = Path(path)
-    files = {name: (folder / name).read_bytes() for name in (WEIGHTS_FILE, CONFIG_FILE) if (folder / name).is_file()}
-    return ShotEmbedder(Embedder(from_files(files), str((model_config or {}).get("device", "cpu"))))
+    return ShotEmbedder(Embedder(from_folder(Path(path)), str((model_config or {}).get("device", "cpu"))))
 
 
 def _sequence(shots: pd.DataFrame) -> TitleSequence:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
@@ -154,6 +155,13 @@ def from_files(files: Mapping[str, bytes]) -> Checkpoint:
             remedy="Fetch it again, or train again.",
         )
     return checkpoint
+
+
+def from_folder(folder: Path) -> Checkpoint:
+    """The checkpoint whose two files lie in `folder`; what else lies there is not looked at. Raises as `from_files`."""
+    return from_files(
+        {name: (folder / name).read_bytes() for name in (WEIGHTS_FILE, CONFIG_FILE) if (folder / name).is_file()}
+    )
 
 
 def _identity(

@@ -28,7 +28,7 @@ from mediafm.data.sequences import TitleSequence
 from mediafm.errors import ConfigError, MediaFMError, NotFoundError
 from mediafm.store.folders import MANIFESTS, folder_key, read_folder
 from mediafm.store.store import Store
-from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, from_files, to_files
+from mediafm.train.checkpoint import from_folder, to_files
 from mediafm.train.config import TrainConfig
 from mediafm.train.curves import CurvePoint
 from mediafm.train.loop import Progress, TrainResult, train
@@ -168,7 +168,7 @@ def read_result(folder: Path) -> TrainResult:
     if not (folder / RESULT_FILE).is_file():
         raise NotFoundError("no result", rule="a run that ends well leaves one", where=str(folder))
     rest = json.loads((folder / RESULT_FILE).read_text())
-    checkpoint = from_files({name: (folder / name).read_bytes() for name in (WEIGHTS_FILE, CONFIG_FILE)})
+    checkpoint = from_folder(folder)
     return TrainResult(
         checkpoint=checkpoint,
         curves=tuple(CurvePoint(**point) for point in rest["curves"]),

@@ -31,7 +31,7 @@ from mediafm.steps.training_watch import BegunTraining
 from mediafm.steps.workspace import Workspace
 from mediafm.store.views import records
 from mediafm.testing.trainable_root import write_vectors
-from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, from_files
+from mediafm.train.checkpoint import from_folder
 from mediafm.train.curves import CurvePoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -93,8 +93,7 @@ def test_the_plan_is_that_of_the_real_model_and_trains_nothing(fresh, trained):
     assert not (config.root_path / "store" / "checkpoints").exists()
     made = trained[1]
     assert plan["manifest_sha256"] == made["manifest_sha256"]
-    folder = Path(made["folder"])
-    checkpoint = from_files({name: (folder / name).read_bytes() for name in (WEIGHTS_FILE, CONFIG_FILE)})
+    checkpoint = from_folder(Path(made["folder"]))
     model = checkpoint.load_model()
     assert plan["num_parameters"] == num_parameters(model) == sum(plan["parameters"].values())
     weights = 4 * num_parameters(model)

@@ -7,7 +7,7 @@ from safetensors.torch import load
 
 from mediafm.errors import IntegrityError
 from mediafm.model.mediafm import build
-from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, from_files, make_checkpoint, to_files
+from mediafm.train.checkpoint import CONFIG_FILE, WEIGHTS_FILE, from_files, from_folder, make_checkpoint, to_files
 
 
 @pytest.fixture
@@ -31,6 +31,15 @@ def test_files_bring_the_checkpoint_back(made, config):
     one, other = checkpoint.load_model(), back.load_model()
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert not one.training
+
+
+def test_a_folder_is_read_whatever_else_lies_there(made, tmp_path):
+    for name, data in {**to_files(made()), "card.md": b"# Card"}.items():
+        (tmp_path / name).write_bytes(data)
+    assert to_files(from_folder(tmp_path)) == to_files(made())
+    (tmp_path / WEIGHTS_FILE).unlink()
+    with pytest.raises(IntegrityError, match=f"KeyError '{WEIGHTS_FILE}'"):
+        from_folder(tmp_path)
 
 
 def test_equal_work_gives_equal_bytes(made):
