@@ -19,7 +19,7 @@ from mediafm.embed import Embedder
 from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.registry.names import fetch_model, find_model
 from mediafm.registry.registry import Registry
-from mediafm.store.folders import CHECKPOINTS, folder_key, has_folder, read_folder
+from mediafm.store.folders import CHECKPOINTS, folder_key, folders_beginning, has_folder, read_folder
 from mediafm.store.store import Store
 from mediafm.train.checkpoint import Checkpoint, from_files, from_folder
 
@@ -86,10 +86,8 @@ def _of_mlflow(uri: str, config: Config, tracking_uri: str | None) -> Checkpoint
 
 
 def _of_store(store: Store, sha256: str) -> Checkpoint:
-    above = folder_key(CHECKPOINTS, "")
-    names = {key.removeprefix(above).partition("/")[0] for key in store.files.list_keys(above.rstrip("/"))}
-    matching = [whole for whole in sorted(names) if whole.startswith(sha256)]
-    where = f"{above}{matching[0] if matching else ''} in {store.root}"
+    matching = folders_beginning(store, CHECKPOINTS, sha256)
+    where = f"{folder_key(CHECKPOINTS, matching[0] if matching else '')} in {store.root}"
     if len(matching) != 1:
         raise NotFoundError(
             f"{len(matching)} checkpoints {sha256[:16]}",

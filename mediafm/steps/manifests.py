@@ -21,7 +21,7 @@ from mediafm.steps.training import (
     require_space,
 )
 from mediafm.steps.workspace import Workspace
-from mediafm.store.folders import MANIFESTS, folder_key
+from mediafm.store.folders import MANIFESTS, folders_beginning
 from mediafm.train.config import TrainConfig, resolve
 from mediafm.train.plan import TrainingPlan, plan_training
 
@@ -83,9 +83,7 @@ def _first_manifest(workspace: Workspace, is_kept: bool) -> TrainingManifest:
 
 
 def _whole_name(workspace: Workspace, name: str) -> str:
-    above = folder_key(MANIFESTS, "")
-    names = {key.removeprefix(above).partition("/")[0] for key in workspace.store.files.list_keys(above.rstrip("/"))}
-    matching = [whole for whole in sorted(names) if whole.startswith(name)] if _SHA256.fullmatch(name) else []
+    matching = folders_beginning(workspace.store, MANIFESTS, name) if _SHA256.fullmatch(name) else []
     if len(matching) != 1:
         raise NotFoundError(
             f"{len(matching)} manifests {name!r}",

@@ -26,6 +26,13 @@ def folder_key(kind: str, sha256: str) -> str:
     return f"{STORE_FOLDER}/{kind}/{sha256}"
 
 
+def folders_beginning(store: Store, kind: str, prefix: str) -> list[str]:
+    """The sha256 of the kind's folders that begin with `prefix`, sorted; one without its list yet is among them."""
+    above = folder_key(kind, "")
+    names = {key.removeprefix(above).partition("/")[0] for key in store.files.list_keys(above.rstrip("/"))}
+    return sorted(name for name in names if name.startswith(prefix))
+
+
 def has_folder(store: Store, key: str) -> bool:
     """Whether the folder is there, whole."""
     return store.files.exists(f"{key}/{LIST_FILE}")

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from mediafm.errors import IntegrityError, NotFoundError, StoreError
-from mediafm.store.folders import LIST_FILE, folder_key, folder_paths, has_folder, put_folder, read_folder
+from mediafm.store.folders import (
+    LIST_FILE,
+    folder_key,
+    folder_paths,
+    folders_beginning,
+    has_folder,
+    put_folder,
+    read_folder,
+)
 from mediafm.store.store import Store
 
 KEY = folder_key("checkpoints", "ab" * 32)
@@ -18,6 +26,18 @@ def test_a_folder_there_and_back(store: Store) -> None:
     assert has_folder(store, KEY)
     assert read_folder(store, KEY) == FILES
     assert folder_paths(store, KEY)["config.json"].read_bytes() == b"{}"
+
+
+def test_folders_are_found_by_how_they_begin(store: Store) -> None:
+    names = ["ab" * 32, "ac" * 32, "b" * 64]
+    assert folders_beginning(store, "checkpoints", "") == []
+    for name in names:
+        put_folder(store, folder_key("checkpoints", name), FILES)
+    put_folder(store, folder_key("manifests", "a" * 64), FILES)
+    assert folders_beginning(store, "checkpoints", "") == names
+    assert folders_beginning(store, "checkpoints", "a") == names[:2]
+    assert folders_beginning(store, "checkpoints", names[1]) == names[1:2]
+    assert folders_beginning(store, "checkpoints", "c") == []
 
 
 def test_the_loser_takes_the_winners_folder(store: Store) -> None:
