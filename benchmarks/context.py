@@ -33,6 +33,7 @@ from mediafm.data.scenes import SceneCatalog, SceneTitle
 from mediafm.data.scenes_settings import SceneSettings
 from mediafm.model.export import combine_layers, layer_vectors
 from mediafm.model.mediafm import MediaFM
+from mediafm.train.batches import title_tensors
 from mediafm.train.config import TrainConfig, resolve
 from mediafm.train.loop import TrainResult, train
 from mediafm.train.untrained import untrained_models
@@ -115,13 +116,13 @@ def model_rows(judge: Judge, model: MediaFM, chosen: Sequence[int]) -> list[Judg
 
 def exported_of(model: MediaFM, title: SceneTitle, chosen: Sequence[int]) -> Vectors:
     """The contextual vectors of a title, float32 [N, D]."""
-    return np.asarray(combine_layers(layer_vectors(model, *_inputs(title)), chosen).numpy(), np.float32)
+    return np.asarray(combine_layers(layer_vectors(model, *title_tensors(title.sequence)), chosen).numpy(), np.float32)
 
 
 @torch.no_grad()
 def head_of(model: MediaFM, title: SceneTitle) -> Vectors:
     """What the head predicts where nothing is masked, unit rows [N, E]."""
-    decoded = model.decode(layer_vectors(model, *_inputs(title))[-1])
+    decoded = model.decode(layer_vectors(model, *title_tensors(title.sequence))[-1])
     return np.asarray(functional.normalize(decoded, dim=-1).numpy(), np.float32)
 
 
@@ -140,15 +141,6 @@ def best_baseline(table: JudgedTable) -> JudgedRow:
         and (row.name == smoothing or not row.name.startswith("fused ++ mean of +-"))
     ]
     return max(rivals, key=lambda row: sum(row.scores[task].measured.value for task in CONTEXT_TASKS))
-
-
-def _inputs(title: SceneTitle) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    sequence = title.sequence
-    return (
-        torch.from_numpy(sequence.fused.astype(np.float32)),
-        torch.from_numpy(np.array(sequence.is_present)),
-        None if sequence.metadata is None else torch.from_numpy(np.array(sequence.metadata)),
-    )
 
 
 @click.command()

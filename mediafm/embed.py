@@ -16,6 +16,7 @@ from mediafm.data.sequences import TitleSequence
 from mediafm.errors import LineageMismatchError, TrainingError
 from mediafm.model.export import combine_layers, layer_vectors
 from mediafm.model.mediafm import MediaFM
+from mediafm.train.batches import title_tensors
 from mediafm.train.checkpoint import Checkpoint
 from mediafm.train.threads import cpu_threads, threads_for
 
@@ -49,12 +50,7 @@ class Embedder:
         """
         _check_widths(sequence, self.checkpoint)
         with cpu_threads(threads_for(self.checkpoint.model, str(self._device))):
-            layers = layer_vectors(
-                self._model,
-                torch.from_numpy(sequence.fused.astype(np.float32)),
-                torch.from_numpy(np.array(sequence.is_present)),
-                None if sequence.metadata is None else torch.from_numpy(np.array(sequence.metadata, np.float32)),
-            )
+            layers = layer_vectors(self._model, *title_tensors(sequence))
         shots = combine_layers(layers, self.checkpoint.export_layers)
         title = torch.nn.functional.normalize(shots.mean(0), dim=0)
         if len(shots) != sequence.num_shots or not torch.isfinite(shots).all():

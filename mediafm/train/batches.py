@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mediafm.data.corpus import Corpus
 from mediafm.data.sampler import MaskedWindow
+from mediafm.data.sequences import TitleSequence
 from mediafm.errors import StoreError
 from mediafm.model.batch import PackedShots
 from mediafm.objective.batch import MaskedBatch, StepCounts
@@ -100,6 +101,20 @@ class HostBatch:
             self.num_shots,
             reading.is_masked_N.to(device, non_blocking=True),
         )
+
+
+def title_tensors(sequence: TitleSequence) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A whole title as `mediafm.model.export.layer_vectors` reads it, copied from what may be a mapped file.
+
+    Returns:
+        Fused vectors float32 [n, E], presence bool [n, 3], metadata float32 [M] or None.
+    """
+    metadata = sequence.metadata
+    return (
+        torch.from_numpy(sequence.fused.astype(np.float32)),
+        torch.from_numpy(np.array(sequence.is_present)),
+        None if metadata is None else torch.from_numpy(np.array(metadata, np.float32)),
+    )
 
 
 def collate(windows: Sequence[MaskedWindow], corpus: Corpus, metadata_dim: int, slices: Slices) -> MaskedBatch:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from mediafm.data.corpus import Corpus
 from mediafm.data.manifest import TrainingManifest
 from mediafm.data.split import Split
 from mediafm.model.export import combine_layers, layer_vectors
 from mediafm.model.mediafm import MediaFM
+from mediafm.train.batches import title_tensors
 from mediafm.train.evaluation import unit_rows
 from mediafm.train.layer_measures import effective_rank, spread
 
@@ -75,12 +75,7 @@ class CollapseWatch:
         model.eval()
         ranks, spreads = [], []
         for title in self._titles:
-            layers = layer_vectors(
-                model,
-                torch.from_numpy(title.fused.astype(np.float32)),
-                torch.from_numpy(np.array(title.is_present)),
-                None if title.metadata is None else torch.from_numpy(np.array(title.metadata)),
-            )
+            layers = layer_vectors(model, *title_tensors(title))
             vectors_ND = combine_layers(layers, range(1, len(layers))).numpy()
             ranks.append(effective_rank(vectors_ND))
             spreads.append(spread(vectors_ND))

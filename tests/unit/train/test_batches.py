@@ -18,7 +18,7 @@ from mediafm.fusion import Space, fuse
 from mediafm.model.config import ModelConfig
 from mediafm.model.mediafm import build
 from mediafm.objective.masking import Mask
-from mediafm.train.batches import collate, counts_of, in_micro_steps
+from mediafm.train.batches import collate, counts_of, in_micro_steps, title_tensors
 from mediafm.train.trainer import block_slices
 from mediafm.types import Modality
 
@@ -219,3 +219,16 @@ def test_micro_steps_hold_every_window_once_and_keep_to_their_size(drawn, size):
     runs = list(in_micro_steps(windows, size))
     assert sorted(item.window.title_id for run in runs for item in run) == [title.title_id for title in drawn.titles]
     assert all(len(run) == 1 or sum(item.window.num_shots for item in run) <= size for run in runs)
+
+
+def test_a_whole_title_is_copied_as_it_is(drawn):
+    for title in drawn.titles:
+        sequence = drawn.corpus.title(title.title_id)
+        fused, is_present, metadata = title_tensors(sequence)
+        assert (fused.dtype, is_present.dtype) == (torch.float32, torch.bool)
+        assert np.array_equal(fused.numpy(), sequence.fused)
+        assert np.array_equal(is_present.numpy(), sequence.is_present)
+        assert (metadata is None) == (sequence.metadata is None)
+        assert metadata is None or np.array_equal(metadata.numpy(), sequence.metadata)
+        is_present.logical_not_()
+        assert np.array_equal(~is_present.numpy(), drawn.corpus.title(title.title_id).is_present)
