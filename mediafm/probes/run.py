@@ -9,10 +9,11 @@ from typing import TypeAlias
 from mediafm.catalog.title import Problem
 from mediafm.config import ProbeSettings
 from mediafm.probes.clips import clip_vectors, find_clips
+from mediafm.probes.design import TaskDesign, design_task
 from mediafm.probes.intervals import CONFIDENCE, interval
 from mediafm.probes.labels import Labels
+from mediafm.probes.measure import FeatureResult, Measured, difference, measure
 from mediafm.probes.report import ProbeDifference, ProbeReport, ProbeRow
-from mediafm.probes.task import FeatureResult, Measured, TaskDesign, design_task, difference, measure
 from mediafm.probes.vectors import TitleShots, TitleVectors
 
 FeatureSource: TypeAlias = Callable[[], Iterable[TitleVectors]]

@@ -11,10 +11,10 @@ import pytest
 
 from mediafm.catalog.title import Problem
 from mediafm.config import ProbeSettings
+from mediafm.probes.design import MACRO, MICRO, PLAIN, TAU
 from mediafm.probes.labels import LabelKind, Labels
 from mediafm.probes.report import ProbeReport, ProbeRow
 from mediafm.probes.run import run_probes
-from mediafm.probes.task import MACRO, MICRO, PLAIN, TAU
 
 CLASS_OFFSETS = np.array([0.0, 0.3, 0.6])
 FAST = ProbeSettings(num_bootstrap=200)
