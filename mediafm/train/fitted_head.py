@@ -17,6 +17,7 @@ from mediafm.model.batch import pack
 from mediafm.model.mediafm import MediaFM
 from mediafm.train.evaluation import EvaluationItem, batches_of, items_of, unit_rows
 from mediafm.train.layer_meters import evenly_masked
+from mediafm.train.layer_sources import item_view
 from mediafm.train.ridge import RidgeSums, halves_of
 
 MAX_FIT_MASKED = 4000
@@ -45,18 +46,10 @@ class FittedHead:
         model.head.bias.copy_(ridge.bias_E - ridge.mean_W @ weights_WE)
 
     def _add(self, sums: RidgeSums, model: MediaFM, run: list[EvaluationItem]) -> None:
-        sequences, targets = [], []
-        for item in run:
-            sequence, window = self._corpus.title(item.window.title_id), item.window
-            fused_nE = torch.from_numpy(unit_rows(sequence.fused[window.start : window.end]))
-            is_present_n3 = torch.tensor(sequence.is_present[window.start : window.end])
-            metadata_M = None if sequence.metadata is None else torch.tensor(sequence.metadata)
-            is_masked_n = torch.from_numpy(item.is_masked)
-            sequences.append((fused_nE, is_present_n3, metadata_M, is_masked_n))
-            targets.append(fused_nE[is_masked_n])
+        views = [item_view(self._corpus, item) for item in run]
         device = next(model.parameters()).device
-        batch = pack(sequences, model.config.metadata_dim).to(device)
+        batch = pack([view.tensors() for view in views], model.config.metadata_dim).to(device)
         tokens_MD = model.final_norm(model.shot_tokens(batch)[batch.is_masked_N]).float().cpu()
-        counts = [len(rows) for rows in targets]
-        for item, rows_mD, target_mE in zip(run, torch.split(tokens_MD, counts), targets, strict=True):
-            sums.add(self._halves[item.group_id], rows_mD.numpy(), target_mE.numpy())
+        counts = [int(view.is_hidden.sum()) for view in views]
+        for item, view, rows_mD in zip(run, views, torch.split(tokens_MD, counts), strict=True):
+            sums.add(self._halves[item.group_id], rows_mD.numpy(), unit_rows(view.fused[view.is_hidden]))
