@@ -95,13 +95,10 @@ class Trainer:
         self.slices = block_slices(manifest)
         rows_NE, present_N3 = training_shots(manifest, corpus, FIRST_WEIGHTS_MAX_SHOTS)
         self.model: MediaFM = first_model(config, rows_NE, head_bias).to(self.device)
-        _hold(self.model, config)
         blocks = _blocks(manifest, rows_NE, present_N3, self.slices)
         self.objective: Objective = create(config.objective, self.model, blocks, config.seed).to(self.device)
         self._fitted_head = None if self.objective.trains_head else FittedHead(manifest, corpus)
-        if self._fitted_head is not None:
-            self.model.head.requires_grad_(False)
-            self.model.final_norm.requires_grad_(False)
+        _hold(self.model, config, self.objective)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if config.weight_ema > 0 else None
         self.precision: Precision = resolve_precision(config.precision, self.device, config.model.hidden_dim)
         self.compile_note = self._compiled() if config.compile else "not asked for"
@@ -302,13 +299,20 @@ def first_model(config: TrainConfig, rows_NE: Floats, head_bias: Floats) -> Medi
     return model
 
 
-def _hold(model: MediaFM, config: TrainConfig) -> None:
-    """Takes the gradient from what keeps the weights that the data gave it."""
+def _hold(model: MediaFM, config: TrainConfig, objective: Objective) -> None:
+    """Takes the gradient from what no step is to move.
+
+    That is what keeps the weights that the data gave it, and the head, with its norm, of an objective that does not
+    train it.
+    """
+    held: list[torch.nn.Module | torch.Tensor] = []
     if config.is_first_block_held and config.first_weights == "data" and gathers_apart(config.model):
-        for part in (model.project_shot, model.blocks[0]):
-            part.requires_grad_(False)
-        if model.presence is not None:
-            model.presence.requires_grad_(False)
+        held += [model.project_shot, model.blocks[0]]
+        held += [] if model.presence is None else [model.presence]
+    if not objective.trains_head:
+        held += [model.head, model.final_norm]
+    for part in held:
+        part.requires_grad_(False)
 
 
 def block_slices(manifest: TrainingManifest) -> Slices:

@@ -52,6 +52,13 @@ def test_it_is_the_common_read_out_of_the_last_block(trainer, manifest, corpus):
     assert own == pytest.approx(read["last"].skill, abs=0.05)
 
 
+def test_what_no_step_moves_is_the_head_beside_the_held_first_block(trainer):
+    held = {name for name, item in trainer.model.named_parameters() if not item.requires_grad}
+    first = {name for name in held if name.startswith(("project_shot.", "blocks.0.", "presence"))}
+    assert {"project_shot.weight", "presence", "blocks.0.attention.value.weight"} <= first
+    assert held - first == {"head.weight", "head.bias", "final_norm.weight"}
+
+
 def test_steps_leave_the_head_alone_and_an_evaluation_fits_it(manifest, corpus, config, trainer):
     before = trainer.model.head.weight.clone()
     trainer.take_step(1.0)
