@@ -40,12 +40,12 @@ def test_a_log_that_was_killed_is_completed_with_one_value_a_step(registry, stat
     checkpoint = made(seed)
 
     def killed(*_, **__):
-        raise Killed
+        raise Killed("while it logs")
 
     with monkeypatch.context() as patch:
         patch.setattr(Registry, stopped_in, killed)
         patch.setattr(RunLog, "end", lambda *_, **__: None)
-        with pytest.raises(Killed):
+        with pytest.raises(Killed, match="while it logs"):
             registry.log_training(checkpoint, CURVES, {"model_card.md": b"# card"})
     assert registry.find(checkpoint.sha256) is None
     done = Registry.at(state).log_training(checkpoint, CURVES, {"model_card.md": b"# card"})

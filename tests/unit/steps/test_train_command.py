@@ -218,7 +218,7 @@ class Stopping:
 
     def step(self, num_steps: int) -> None:
         if num_steps >= self.after:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("enough")
 
     def point(self, point: CurvePoint) -> None: ...
 
@@ -230,7 +230,7 @@ def test_a_stopped_training_goes_on_and_mlflow_sees_no_step_twice(fresh, trained
     shutil.copytree(fresh.parent, tmp_path / "copy")
     toml = tmp_path / "copy" / "mediafm.toml"
     config = load_config(toml)
-    with Workspace.open(config) as workspace, pytest.raises(KeyboardInterrupt):
+    with Workspace.open(config) as workspace, pytest.raises(KeyboardInterrupt, match="enough"):
         train_and_log(workspace, manifest=find_manifest(workspace, None), watch=Stopping(after=12))
     import mlflow
 
