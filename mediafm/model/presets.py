@@ -2,8 +2,8 @@
 
 Parameters are counted for fused vectors of 2304 numbers and metadata of 768, where a docstring says how many.
 
-Rule of thumb behind "auto" (our choice, to be measured by issue 4's benchmark): a masked-shot model over-fits when its
-blocks hold much more than a few hundred weights per training shot, so the width grows with the catalogue.
+Rule of thumb behind "auto" (our choice, not measured): a masked-shot model over-fits when its blocks hold much more
+than a few hundred weights per training shot, so the width grows with the catalogue.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def large(fused_dim: int, metadata_dim: int) -> ModelConfig:
 
 
 def published_tiny(fused_dim: int, metadata_dim: int) -> ModelConfig:
-    """`tiny` in the published form: post-norm, learned positions, GELU, biases. 1.2 M parameters."""
-    return _published(fused_dim, metadata_dim, hidden_dim=128, num_layers=2, num_heads=4)
+    """`tiny` in the published form: post-norm, learned positions, GELU, biases. 3.1 M parameters."""
+    return _published(fused_dim, metadata_dim, hidden_dim=256, num_layers=2, num_heads=4)
 
 
 def published_shallow(fused_dim: int, metadata_dim: int) -> ModelConfig:

@@ -9,7 +9,7 @@ from benchmarks.context_judge import CONTEXT_TASKS
 
 @pytest.fixture(scope="module")
 def studied():
-    """One small study: a model of two narrow blocks, four steps, probes on a dozen titles."""
+    """One small study: a model of two blocks, four steps, probes on a dozen titles."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(context, "FRESH", (12, 6))
         return context.study(6, {"max_steps": 4, "preset": "published_tiny"}, {"num_bootstrap": 20})
