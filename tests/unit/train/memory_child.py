@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.memory import watched_memory
+from benchmarks.training import manifest_title
 from mediafm.config import TrainingSettings
 from mediafm.data.corpus import open_corpus
 from mediafm.data.manifest import ManifestTitle, build_manifest
@@ -27,20 +28,6 @@ from mediafm.train.loop import train
 
 WIDTH, SHOTS = 128, 256
 FEW_SHOTS = 512
-
-
-def title(number: int) -> ManifestTitle:
-    name = f"title-{number:05d}"
-    return ManifestTitle(
-        title_id=name,
-        group_id=name,
-        media_sha256=name,
-        fused_fingerprint=name,
-        fused_key=name,
-        metadata_fingerprint=None,
-        metadata_key=None,
-        num_shots=SHOTS,
-    )
 
 
 def load(title: ManifestTitle) -> TitleSequence:
@@ -56,9 +43,8 @@ def main(folder: Path, num_titles: int) -> None:
         for name in [name for name in vars(module) if "MAX_" in name]:
             setattr(module, name, min(getattr(module, name), FEW_SHOTS))
     readout.readout_skill.__kwdefaults__["max_shots"] = FEW_SHOTS
-    manifest = build_manifest(
-        [title(number) for number in range(num_titles)], synthetic_space(WIDTH).as_json(), TrainingSettings()
-    )
+    titles = [manifest_title(number, SHOTS) for number in range(num_titles)]
+    manifest = build_manifest(titles, synthetic_space(WIDTH).as_json(), TrainingSettings())
     model = ModelConfig(
         fused_dim=3 * WIDTH, metadata_dim=WIDTH, hidden_dim=64, num_layers=1, num_heads=2, feedforward_dim=64
     )
