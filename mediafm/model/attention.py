@@ -12,7 +12,7 @@ Measured for the CPU (forward and backward of attention alone, one thread, again
 about 40 shots (log-normal, sigma .8), 4 heads of 64: equal lengths .73, near lengths padded up to 10 / 25 / 50 %
 together .83 / .89 / 1.03, one padded grid 4.9; 300 titles of about 8 shots: .36, .39 / .43 / .50, 5.8; 30 of about 200
 shots, 12 heads: .98, 1.10 / 1.21 / 1.38, 3.6. Padding never won, so lengths are never mixed. Of a whole step attention
-is a small part (processor time): `small` on those 60 titles: buckets .98, grid 1.38; `tiny` on the 300: .89, 1.83.
+is a small part (processor time): `small` on those 60 titles: buckets .98, grid 1.38; 2x128 on the 300: .89, 1.83.
 
 T tokens, H heads, K head width, B sequences, S positions of the longest.
 """

@@ -34,7 +34,7 @@ from mediafm.model.mediafm import MediaFM
 SHARPEST, BROADEST = 1.0, 0.1
 """Attention's first fall with distance: scales of its logits in the first and the last head, geometric between."""
 CONTENT = 4.0
-"""Logits that two equal shots add by content; measured better than 8 and 16 on scenes (`benchmarks.context`)."""
+"""Logits that two equal shots add by content; measured better than 8 on scenes (`benchmarks.context`)."""
 GATHERED_SCALE = 2.0
 """What attention gathers is a mean, shorter than one shot: it is scaled up to about a shot's size."""
 METADATA_SCALE = 0.1

@@ -30,8 +30,8 @@ def auto_precision(device_type: str, hidden_dim: int, *, is_native: bool) -> Pre
     """bfloat16 where the device multiplies it itself: on CUDA always, on a CPU for models that are wide enough.
 
     Measured on one core with AVX512-BF16 (CPU seconds of a whole step of 1,010 shots, E 2304, float32 over bfloat16,
-    in turns): tiny (128 wide) 1.7, small (256) 1.8 to 2.3, medium (512) 1.9, base (768) 1.55; tiny with E 192: 1.1.
-    Narrower models lose in casts what they gain. Validation losses of tiny agreed to four digits over 120 steps.
+    in turns): 2x128 1.7, small (256 wide) 1.8 to 2.3, medium (512) 1.9, base (768) 1.55; 2x128 with E 192: 1.1.
+    Narrower models lose in casts what they gain. Validation losses of 2x128 agreed to four digits over 120 steps.
     """
     if device_type == "cuda":
         return "bfloat16" if is_native else "float32"
