@@ -7,8 +7,12 @@ import torch
 from mediafm.config import TrainingSettings
 from mediafm.data.corpus import Corpus, open_corpus
 from mediafm.data.manifest import TrainingManifest, build_manifest
+from mediafm.data.manifest_files import to_files
 from mediafm.data.synthetic import SyntheticCatalog, SyntheticSettings, draw_catalog
+from mediafm.store.folders import MANIFESTS, folder_key, put_folder
+from mediafm.store.store import Store
 from mediafm.train.config import TrainConfig, resolve
+from mediafm.train.job import TrainingJob
 from mediafm.train.loop import TrainResult, train
 
 
@@ -53,3 +57,18 @@ def config(manifest: TrainingManifest, corpus: Corpus) -> TrainConfig:
 @pytest.fixture(scope="session")
 def result(manifest: TrainingManifest, corpus: Corpus, config: TrainConfig) -> TrainResult:
     return train(manifest, corpus, config)
+
+
+def job_in(folder: Path, catalog: SyntheticCatalog, manifest: TrainingManifest, config: TrainConfig) -> TrainingJob:
+    """A job on a root in `folder` that holds the manifest and its corpus; the job itself is not written."""
+    root = folder / "root"
+    put_folder(Store(root), folder_key(MANIFESTS, manifest.sha256), to_files(manifest))
+    open_corpus(manifest, catalog.load, root / "cache")
+    return TrainingJob(
+        root=str(root),
+        manifest_sha256=manifest.sha256,
+        config=config,
+        device="cpu",
+        states=str(folder / "states"),
+        output=str(folder / "job"),
+    )

@@ -10,32 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from mediafm.data.corpus import open_corpus
 from mediafm.data.manifest import TrainingManifest
-from mediafm.data.manifest_files import to_files
 from mediafm.data.synthetic import SyntheticCatalog
 from mediafm.errors import ConfigError, IntegrityError, MediaFMError, NotFoundError, StoreError
-from mediafm.store.folders import MANIFESTS, folder_key, put_folder
-from mediafm.store.store import Store
 from mediafm.train.config import TrainConfig
 from mediafm.train.job import RESULT_FILE, TOLD_FILE, TrainingJob, first_error, read_result, run_job, write_result
 from mediafm.train.loop import TrainResult
 from mediafm.train.ranks import error_from, error_parts
+from tests.unit.train.conftest import job_in
 
 
 @pytest.fixture
 def job(catalog: SyntheticCatalog, manifest: TrainingManifest, config: TrainConfig, tmp_path: Path) -> TrainingJob:
-    root = tmp_path / "root"
-    put_folder(Store(root), folder_key(MANIFESTS, manifest.sha256), to_files(manifest))
-    open_corpus(manifest, catalog.load, root / "cache")
-    return TrainingJob(
-        root=str(root),
-        manifest_sha256=manifest.sha256,
-        config=config,
-        device="cpu",
-        states=str(tmp_path / "states"),
-        output=str(tmp_path / "job"),
-    )
+    return job_in(tmp_path, catalog, manifest, config)
 
 
 def test_a_job_comes_back_as_it_was(job: TrainingJob) -> None:

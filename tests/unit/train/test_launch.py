@@ -11,13 +11,9 @@ from pathlib import Path
 import pytest
 
 from mediafm.config import TrainingSettings
-from mediafm.data.corpus import open_corpus
 from mediafm.data.manifest import TrainingManifest
-from mediafm.data.manifest_files import to_files
 from mediafm.data.synthetic import SyntheticCatalog
 from mediafm.errors import NotFoundError, TrainingError
-from mediafm.store.folders import MANIFESTS, folder_key, put_folder
-from mediafm.store.store import Store
 from mediafm.train.config import TrainConfig
 from mediafm.train.curves import CurvePoint
 from mediafm.train.job import TrainingJob
@@ -31,6 +27,7 @@ from mediafm.train.launch import (
     train_on_ranks,
 )
 from mediafm.train.loop import TrainResult
+from tests.unit.train.conftest import job_in
 
 TWO = TrainingSettings(processes=2)
 
@@ -44,17 +41,7 @@ def job(
     monkeypatch: pytest.MonkeyPatch,
 ) -> TrainingJob:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    root = tmp_path / "root"
-    put_folder(Store(root), folder_key(MANIFESTS, manifest.sha256), to_files(manifest))
-    open_corpus(manifest, catalog.load, root / "cache")
-    return TrainingJob(
-        root=str(root),
-        manifest_sha256=manifest.sha256,
-        config=config,
-        device="cpu",
-        states=str(tmp_path / "states"),
-        output=str(tmp_path / "job"),
-    )
+    return job_in(tmp_path, catalog, manifest, config)
 
 
 def test_two_ranks_train_and_are_heard(job: TrainingJob, result: TrainResult) -> None:

@@ -16,17 +16,15 @@ import pytest
 import torch
 from safetensors.torch import load as load_tensors
 
-from mediafm.data.corpus import Corpus, open_corpus
+from mediafm.data.corpus import Corpus
 from mediafm.data.manifest import TrainingManifest
-from mediafm.data.manifest_files import to_files
 from mediafm.data.synthetic import SyntheticCatalog
-from mediafm.store.folders import MANIFESTS, folder_key, put_folder
-from mediafm.store.store import Store
 from mediafm.train.config import TrainConfig
 from mediafm.train.job import TrainingJob, read_result
 from mediafm.train.loop import TrainResult, train
 from mediafm.train.ranks import ALONE, Ranks
 from mediafm.train.run_state import RunFolder
+from tests.unit.train.conftest import job_in
 from tests.unit.train.rank_scenarios import StoppedError, with_teacher
 
 NUM_RANKS = 2
@@ -77,18 +75,7 @@ def job(
     config: TrainConfig,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> TrainingJob:
-    folder = tmp_path_factory.mktemp("ranks")
-    root = folder / "root"
-    put_folder(Store(root), folder_key(MANIFESTS, manifest.sha256), to_files(manifest))
-    open_corpus(manifest, catalog.load, root / "cache")
-    job = TrainingJob(
-        root=str(root),
-        manifest_sha256=manifest.sha256,
-        config=replace(config, save_every_steps=3),
-        device="cpu",
-        states=str(folder / "states"),
-        output=str(folder / "job"),
-    )
+    job = job_in(tmp_path_factory.mktemp("ranks"), catalog, manifest, replace(config, save_every_steps=3))
     job.write()
     return job
 
