@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mediafm.errors import ConfigError
 from mediafm.types import Json, Modality
@@ -131,6 +131,28 @@ class ProbeSettings(Section):
     seed: int = 0
 
 
+class GateSettings(Section):
+    """By which rules a candidate replaces the champion (all our choice); see `mediafm.probes.noninferiority`."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """By how much a candidate may be worse on a gated task, in the task's own measure."""
+    min_test_groups: Annotated[int, Field(ge=2)] = 10
+    """A task with fewer labelled groups of titles in the test split decides nothing."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Of the one-sided lower bound of (candidate - champion)."""
+    tasks: Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all"
+    """The gated tasks by name: a candidate must not be worse on any of them."""
+    exclude: tuple[str, ...] = ()
+    """Tasks that are measured and shown, and decide nothing."""
+
+    @model_validator(mode="after")
+    def _no_task_is_both(self) -> Self:
+        both = sorted(set(self.exclude) & set(() if self.tasks == "all" else self.tasks))
+        if both:
+            raise ValueError(f"{', '.join(both)} stands in `tasks` and in `exclude`: a task decides or it does not")
+        return self
+
+
 class OrchestrationSettings(Section):
     """How Dagster cuts the work."""
 
@@ -219,6 +241,7 @@ class Config(Section):
     """Overrides the profile's weights."""
     training: TrainingSettings = TrainingSettings()
     probes: ProbeSettings = ProbeSettings()
+    gate: GateSettings = GateSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
 
     @property
