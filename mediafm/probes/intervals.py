@@ -51,14 +51,26 @@ def interval(
         lowest, highest: the bounds of the measure.
         confidence: two-sided.
     """
+    half_width = _half_width(replicates, num_groups, (1 + confidence) / 2)
+    if half_width is None:
+        return Interval(value, None, None)
+    return Interval(value, max(lowest, value - half_width), min(highest, value + half_width))
+
+
+def lower_bound(value: float, replicates: Floats, num_groups: int, confidence: float = CONFIDENCE) -> float | None:
+    """What the truth lies above with this one-sided confidence; None below two groups. Arguments as for `interval`."""
+    half_width = _half_width(replicates, num_groups, confidence)
+    return None if half_width is None else value - half_width
+
+
+def _half_width(replicates: Floats, num_groups: int, quantile: float) -> float | None:
+    """Student's quantile times the standard error; None where fewer than two groups or usable replicates are there."""
     from scipy.stats import t
 
     usable = replicates[np.isfinite(replicates)]
     if num_groups < 2 or len(usable) < 2:
-        return Interval(value, None, None)
-    quantile = t.ppf((1 + confidence) / 2, num_groups - 1)
-    half_width = float(quantile * usable.std(ddof=1) * np.sqrt(num_groups / (num_groups - 1)))
-    return Interval(value, max(lowest, value - half_width), min(highest, value + half_width))
+        return None
+    return float(t.ppf(quantile, num_groups - 1) * usable.std(ddof=1) * np.sqrt(num_groups / (num_groups - 1)))
 
 
 def mean_interval(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mediafm.probes.intervals import draw_weights, interval, mean_interval
+from mediafm.probes.intervals import draw_weights, interval, lower_bound, mean_interval
 
 
 def test_every_replicate_draws_as_many_groups_as_there_are() -> None:
@@ -48,3 +48,10 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(num_groups: int) -> N
         assert found.high is not None
         covered += found.low < 0 < found.high
     assert 0.91 <= covered / 400 <= 0.985
+
+
+def test_the_lower_bound_is_the_end_of_the_interval_with_twice_the_error() -> None:
+    replicates = np.random.default_rng(0).normal(0.1, 0.02, 500)
+    ends = interval(0.1, replicates, 12, confidence=0.90)
+    assert lower_bound(0.1, replicates, 12, 0.95) == pytest.approx(ends.low)
+    assert lower_bound(0.1, replicates, 1, 0.95) is None
