@@ -122,13 +122,58 @@ class TrainingSettings(Section):
     test_share: Share = 0.15
 
 
+class LabelColumns(Section):
+    """Under which names a team's own label file keeps what a row says; None where it is called as here."""
+
+    title_id: str | None = None
+    start_seconds: str | None = None
+    end_seconds: str | None = None
+    shot_index: str | None = None
+    next_shot_index: str | None = None
+    boundary_seconds: str | None = None
+    boundary_shot_index: str | None = None
+    labels: str | None = None
+    label: str | None = None
+    score: str | None = None
+    annotator: str | None = None
+
+
+class TaskSettings(Section):
+    """`[probes.tasks.NAME]`: one task of labels, where what follows from its rows is not what is meant."""
+
+    file: str | None = None
+    """The name of the label file that holds it, so that one file can hold several tasks in columns of its own; else
+    every label file that is called NAME."""
+    columns: LabelColumns = LabelColumns()
+    separator: Annotated[str, Field(min_length=1)] = "|"
+    """Between several values in one CSV cell."""
+    kind: Literal["multi_label", "binary", "single_label", "score", "pair"] | None = None
+    """What the rows say; rows of another kind are refused. None: the first row says it."""
+    measures: tuple[Literal["macro", "micro", "average_precision", "tau", "pearson"], ...] = ()
+    """What is reported and gated. (): by the task's name for the five published ones, else by its kind."""
+    pooling: Literal["mean", "max"] = "mean"
+    """How a clip's vector is made of its shots': their mean weighted by overlap, or the greatest of each number."""
+
+
 class ProbeSettings(Section):
     """Linear probes and their intervals."""
 
-    num_folds: Annotated[int, Field(ge=2)] = 5
+    num_folds: Annotated[int, Field(ge=2)] = 10
+    """Over groups of titles; fewer where there are fewer groups."""
     num_bootstrap: Count = 1000
     min_positive_groups: Count = 2
+    """A class that is given, or absent, in fewer groups is dropped and named."""
+    max_classes: Count = 100
+    """Of a task; those given in the most groups are kept, the others dropped and named."""
+    boundary_tolerance_seconds: Positive = 1.0
+    """How far from a labelled scene boundary the nearest cut between two shots may lie (our choice)."""
     seed: int = 0
+    tasks: dict[str, TaskSettings] = {}
+    """By task; one without an entry is read as its rows say."""
+
+    def task(self, name: str) -> TaskSettings:
+        """What is configured for the task `name`; the defaults where nothing is."""
+        return self.tasks.get(name, TaskSettings())
 
 
 class GateSettings(Section):
