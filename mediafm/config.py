@@ -329,6 +329,11 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     return _validated(Config, values, str(file) if values else "defaults")
 
 
+def configured(config: Config | Path | str | None) -> Config:
+    """`config` itself, or what `load_config` finds: in the file of that path, else in the working directory."""
+    return config if isinstance(config, Config) else load_config(Path(config) if config is not None else None)
+
+
 def load_profile(name_or_path: str) -> Profile:
     """A shipped profile by name, or one from a file.
 

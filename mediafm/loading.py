@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mediafm.config import Config, load_config
+from mediafm.config import Config, configured
 from mediafm.embed import Embedder
 from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.registry.names import fetch_model, find_model
@@ -57,21 +57,17 @@ def load_checkpoint(
     """The checkpoint behind `load`: weights, architecture, space, report. Arguments and errors as there."""
     text = str(name)
     if text.startswith(MODEL_PREFIX):
-        return _of_mlflow(text, _configured(config), tracking_uri)
+        return _of_mlflow(text, configured(config), tracking_uri)
     folder = Path(text).expanduser()
     if folder.is_dir():
         return _of_folder(folder)
     if _SHA256.fullmatch(text):
-        return _of_store(Store(_configured(config).root_path), text)
+        return _of_store(Store(configured(config).root_path), text)
     raise NotFoundError(
         f"no model {text!r}",
         rule="a model is models:/NAME@ALIAS, models:/NAME/VERSION, a checkpoint's sha256 or its folder",
         remedy="`mediafm status` names the champion.",
     )
-
-
-def _configured(config: Config | Path | str | None) -> Config:
-    return config if isinstance(config, Config) else load_config(Path(config) if config is not None else None)
 
 
 def _of_mlflow(uri: str, config: Config, tracking_uri: str | None) -> Checkpoint:
