@@ -6,7 +6,6 @@ or not at all. What was exported from one root can be imported into another.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from mediafm.fusion import Space
 from mediafm.lineage.fingerprint import canonical_json
 from mediafm.steps.checkpoints import checkpoint_record
 from mediafm.steps.existing import existing_store
+from mediafm.steps.out_files import require_place, written_beside
 from mediafm.store.store import Store
 from mediafm.store.vectors import arrow_to_vectors, columns_at_rest, vectors_to_arrow
 from mediafm.store.views import connect
@@ -111,13 +111,12 @@ def export_vectors(
         StoreError: a value does not fit into float16.
     """
     _require_known(table, file_format, dtype)
-    _require_place(out, is_forced)
+    require_place(out, is_forced)
     store = existing_store(config)
     values = _current(store, table, title_ids)
     about = _about(store, table, values, dtype)
     num_rows = num_present = 0
-    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
+    with written_beside(out, is_forced) as beside:
         rows = _rows(store, table, values[0], DTYPES[dtype])
         with _SINKS[file_format](beside, rows.schema, about) as sink:
             for number, value in enumerate(values):
@@ -125,9 +124,6 @@ def export_vectors(
                 num_rows += rows.num_rows
                 num_present += rows.num_rows - rows.column("vector").null_count
                 sink.write(rows)
-        _publish(beside, out, is_forced)
-    finally:
-        beside.unlink(missing_ok=True)
     return ExportReport(
         path=str(out),
         table=table,
@@ -143,28 +139,6 @@ def _require_known(table: str, file_format: str, dtype: str) -> None:
     for seen, known in ((table, EXPORTED), (file_format, tuple(_SINKS)), (dtype, tuple(DTYPES))):
         if seen not in known:
             raise ConfigError(repr(seen), rule=f"an export knows {', '.join(known)}", remedy="Choose one of them.")
-
-
-def _require_place(out: Path, is_forced: bool) -> None:
-    if out.exists() and not is_forced:
-        raise ConfigError(f"{out} is there", rule="no file is overwritten unasked", remedy="`--force` replaces it.")
-    if not out.absolute().parent.is_dir():
-        raise ConfigError(
-            f"there is no folder {out.absolute().parent}",
-            rule="a file is written into a folder that is there",
-            remedy="Make the folder first.",
-        )
-
-
-def _publish(beside: Path, out: Path, is_forced: bool) -> None:
-    """The finished file under its name; of two writers without --force the second is refused."""
-    if is_forced:
-        beside.replace(out)
-        return
-    try:
-        os.link(beside, out)
-    except FileExistsError:
-        _require_place(out, is_forced)
 
 
 _CURRENT = """
