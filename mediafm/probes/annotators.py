@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from mediafm.probes.labels import LabelKind, LabelRow, LabelSet, LabelValue
+from mediafm.probes.label_rows import LabelValue
+from mediafm.probes.labels import LabelKind, LabelRow, LabelSet
 
 
 def merged(label_set: LabelSet) -> LabelSet:
@@ -29,6 +30,6 @@ def _agreed(kind: LabelKind, values: list[LabelValue]) -> LabelValue:
     votes = Counter(name for value in values for name in (value if isinstance(value, tuple) else (value,)))
     if kind is LabelKind.SINGLE_LABEL:
         return min(votes, key=lambda name: (-votes[name], name))
-    if kind is LabelKind.BINARY:
+    if kind in {LabelKind.BINARY, LabelKind.PAIR}:
         return 2 * votes[True] >= len(values)
     return tuple(sorted(str(name) for name, count in votes.items() if 2 * count >= len(values)))

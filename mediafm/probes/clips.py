@@ -5,23 +5,30 @@ Legend: C clips, N shots of a title, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mediafm.catalog.title import Problem
+from mediafm.config import ProbeSettings
 from mediafm.errors import LineageMismatchError
 from mediafm.probes.annotators import merged
-from mediafm.probes.labels import LabelKind, LabelRow, LabelSet, LabelValue
-from mediafm.probes.vectors import Flags, Floats, Indexes, TitleShots, TitleVectors, Vectors, unit_rows
+from mediafm.probes.boundaries import with_pairs
+from mediafm.probes.clip_pooling import Pooling, pool_shots
+from mediafm.probes.label_rows import LabelValue
+from mediafm.probes.labels import LabelKind, LabelRow, LabelSet
+from mediafm.probes.vectors import Flags, Floats, Indexes, TitleShots, TitleVectors, Vectors
+
+DEFAULTS = ProbeSettings()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
     """One labelled clip, found in its title.
 
-    shot_index: int64, the shots that it overlaps, at least one. weight: float64, the seconds that each shares with it.
+    shot_index: int64, the shots that it overlaps, at least one; of a pair both, in order.
+    weight: float64, the seconds that each shares with it.
     """
 
     title_id: str
@@ -34,12 +41,16 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskClips:
-    """The clips of one task, one per clip whatever the number of annotators, and what was dropped with its reason."""
+    """The clips of one task, one per clip whatever the number of annotators, and what was dropped with its reason.
+
+    pooling: how the vectors of a clip's shots become the clip's.
+    """
 
     task: str
     kind: LabelKind
     clips: tuple[Clip, ...]
     dropped: tuple[Problem, ...]
+    pooling: Pooling = Pooling.MEAN
 
     @property
     def groups(self) -> list[str]:
@@ -51,18 +62,23 @@ class TaskClips:
 class ClipVectors:
     """One vector per clip of a task.
 
-    vectors: float32 [C, W], unit rows, zeros where absent.
-    is_present: bool [C], False where none of the clip's shots has such a vector.
+    vectors: float32 [C, W], unit rows (but for pairs, see `pair_vector`), zeros where absent.
+    is_present: bool [C], False where none of the clip's shots has such a vector, or not both shots of a pair.
     """
 
     vectors: Vectors
     is_present: Flags
 
 
-def find_clips(label_set: LabelSet, titles: Mapping[str, TitleShots]) -> TaskClips:
-    """Each label's shots. Unknown titles, shots that do not exist and spans outside the title are dropped and named."""
+def find_clips(label_set: LabelSet, titles: Mapping[str, TitleShots], settings: ProbeSettings = DEFAULTS) -> TaskClips:
+    """Each label's shots. Unknown titles, shots that do not exist and spans outside the title are dropped and named.
+
+    Rows of scene boundaries are spelt out as pairs first (`with_pairs`), then annotators are merged.
+    """
     clips: list[Clip] = []
     dropped: list[Problem] = []
+    if label_set.kind is LabelKind.PAIR:
+        label_set, dropped = with_pairs(label_set, titles, settings.boundary_tolerance_seconds)
     for row in merged(label_set).rows:
         title = titles.get(row.title_id)
         reason = _reason_to_drop(row, title)
@@ -81,14 +97,18 @@ def find_clips(label_set: LabelSet, titles: Mapping[str, TitleShots]) -> TaskCli
                 where=row.where,
             )
         )
-    return TaskClips(task=label_set.task, kind=label_set.kind, clips=tuple(clips), dropped=tuple(dropped))
+    pooling = Pooling.PAIR if label_set.kind is LabelKind.PAIR else Pooling(settings.task(label_set.task).pooling)
+    return TaskClips(
+        task=label_set.task, kind=label_set.kind, clips=tuple(clips), dropped=tuple(dropped), pooling=pooling
+    )
 
 
 def _weights(row: LabelRow, title: TitleShots) -> Floats:
     if row.span is not None:
         return title.overlap_seconds(row.span)
     if row.shot_index is not None:
-        return np.where(np.arange(title.num_shots) == row.shot_index, title.weights, 0.0)
+        offset = np.arange(title.num_shots) - row.shot_index
+        return np.where((offset == 0) | (row.is_pair & (offset == 1)), title.weights, 0.0)
     return title.weights
 
 
@@ -97,6 +117,8 @@ def _reason_to_drop(row: LabelRow, title: TitleShots | None) -> str:
         return f"the title {row.title_id!r} is not in the catalogue"
     if title.num_shots == 0:
         return f"the title {row.title_id!r} has no shots"
+    if row.shot_index is not None and row.is_pair and row.shot_index + 1 >= title.num_shots:
+        return f"shots {row.shot_index} and {row.shot_index + 1} of {row.title_id!r}, which has {title.num_shots}"
     if row.shot_index is not None and row.shot_index >= title.num_shots:
         return f"shot {row.shot_index} of {row.title_id!r}, which has {title.num_shots}"
     if row.span is not None and not title.has_times:
@@ -112,8 +134,8 @@ def _reason_to_drop(row: LabelRow, title: TitleShots | None) -> str:
 def clip_vectors(tasks: Sequence[TaskClips], titles: Iterable[TitleVectors]) -> list[ClipVectors]:
     """The vectors of every task's clips, in one pass over `titles`, one title in memory at a time.
 
-    A clip's vector is the mean of its present shots, weighted by overlap, at length one. Clips of titles that do not
-    come by are absent.
+    A clip's vector is that of its present shots by the task's `pooling`; clips of titles that do not come by are
+    absent.
 
     Raises:
         LineageMismatchError: a title has fewer vectors than shots.
@@ -127,12 +149,22 @@ def clip_vectors(tasks: Sequence[TaskClips], titles: Iterable[TitleVectors]) -> 
     for title in titles:
         width = title.width
         for place in wanted.get(title.title_id, ()):
-            found.update((place, vector) for vector in _pooled(tasks[place[0]].clips[place[1]], title))
-    return [_stacked(task_number, len(task.clips), found, width) for task_number, task in enumerate(tasks)]
+            task = tasks[place[0]]
+            vector = clip_vector(task.clips[place[1]], title, task.pooling)
+            if vector is not None:
+                found[place] = vector
+    return [
+        _stacked(task_number, len(task.clips), found, task.pooling.width(width))
+        for task_number, task in enumerate(tasks)
+    ]
 
 
-def _pooled(clip: Clip, title: TitleVectors) -> Iterator[Vectors]:
-    """The clip's vector, or nothing if no shot of it is present."""
+def clip_vector(clip: Clip, title: TitleVectors, pooling: Pooling) -> Vectors | None:
+    """The clip's vector; float32, `pooling.width(W)` numbers, or None if it has none.
+
+    Raises:
+        LineageMismatchError: the title has fewer vectors than shots.
+    """
     if clip.shot_index.max() >= title.num_shots:
         raise LineageMismatchError(
             f"shot {clip.shot_index.max()} among vectors of {title.num_shots} shots",
@@ -140,11 +172,7 @@ def _pooled(clip: Clip, title: TitleVectors) -> Iterator[Vectors]:
             where=f"title {title.title_id}",
             remedy="Embed the title again.",
         )
-    is_present = title.is_present[clip.shot_index]
-    if is_present.any():
-        weight = clip.weight[is_present]
-        mean = weight @ title.vectors[clip.shot_index[is_present]].astype(np.float64) / weight.sum()
-        yield unit_rows(mean[None, :])[0]
+    return pool_shots(title.vectors[clip.shot_index], title.is_present[clip.shot_index], clip.weight, pooling)
 
 
 def _stacked(task_number: int, num_clips: int, found: Mapping[tuple[int, int], Vectors], width: int) -> ClipVectors:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from mediafm.probes.labels import LabelKind, LabelRow, Labels, LabelSet, LabelValue
+from mediafm.probes.label_rows import LabelValue
+from mediafm.probes.labels import LabelKind, LabelRow, Labels, LabelSet
 from mediafm.probes.vectors import TitleShots, TitleVectors
 from mediafm.types import Span
 

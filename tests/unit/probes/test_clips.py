@@ -10,7 +10,8 @@ import pytest
 from mediafm.errors import LineageMismatchError
 from mediafm.probes.annotators import merged
 from mediafm.probes.clips import clip_vectors, find_clips
-from mediafm.probes.labels import LabelKind, LabelRow, LabelSet, LabelValue
+from mediafm.probes.label_rows import LabelValue
+from mediafm.probes.labels import LabelKind, LabelRow, LabelSet
 from mediafm.probes.vectors import TitleShots, TitleVectors
 from mediafm.types import Span
 
