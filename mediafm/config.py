@@ -167,6 +167,10 @@ class ProbeSettings(Section):
     """Of a task; those given in the most groups are kept, the others dropped and named."""
     boundary_tolerance_seconds: Positive = 1.0
     """How far from a labelled scene boundary the nearest cut between two shots may lie (our choice)."""
+    common_width: Annotated[int, Field(ge=0)] = 128
+    """Feature sets are measured as they are, and after PCA to one width, at most this (our choice); 0: as they are only."""
+    torch_above: Annotated[int, Field(ge=0)] = 20_000_000
+    """Training clips x width above which torch fits instead of scikit-learn."""
     seed: int = 0
     tasks: dict[str, TaskSettings] = {}
     """By task; one without an entry is read as its rows say."""
