@@ -70,6 +70,11 @@ def title_result(
     )
 
 
+def other_spaces_metadata(markdown: str) -> Metadata:
+    """What a step did in the spaces of checkpoints in use beside the configured one; nothing where there is none."""
+    return {"other_spaces": dg.MetadataValue.md(markdown)} if markdown else {}
+
+
 def _observe_left_out(context: dg.AssetExecutionContext, report: StepReport) -> None:
     """Each title without a value says why, on its own partition."""
     left_out = [each for each in report.outcomes if each.state not in (TitleState.OK, TitleState.FAILED)]

@@ -26,8 +26,9 @@ from mediafm.store.bought import FILE_NAME, BoughtVectors, RootPurse
 from mediafm.store.views import bought
 from mediafm.types import Json, Modality
 
-MAX_LOADED = 4
-"""What stays loaded at once: an encoder a modality and one to spare, or the transcriber (our choice)."""
+MAX_LOADED = 7
+"""What stays loaded at once: an encoder a modality, those of a second space during a change of encoders, and one to
+spare, or the transcriber (our choice)."""
 
 
 class _Spec(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mediafm.catalog.title import CatalogTitle
 from mediafm.steps.contextual import embed_in_context
@@ -12,9 +12,9 @@ from mediafm.steps.fused import FusedStep
 from mediafm.steps.gate import Decision
 from mediafm.steps.outcome import StepReport
 from mediafm.steps.promotion import run_gate, serve_champion
-from mediafm.steps.runner import run_step
 from mediafm.steps.serving import ServedManifest
 from mediafm.steps.shots import shots_steps
+from mediafm.steps.spaces import MakeSteps, run_in_spaces
 from mediafm.steps.step import TitleStep
 from mediafm.steps.titles import take_in
 from mediafm.steps.train_and_log import LoggedCheckpoint, train_and_log
@@ -23,21 +23,24 @@ from mediafm.steps.workspace import Workspace
 
 
 def ingest(workspace: Workspace, titles: Sequence[CatalogTitle]) -> list[StepReport]:
-    """Titles to fused vectors; a report for each step, in order."""
+    """Titles to fused vectors, in every space in use; a report for each stage, in order."""
     reports = [take_in(workspace, titles)]
     ids = [title.title_id for title in titles]
-    steps: list[TitleStep] = [
-        EMBEDDING_STEPS["metadata_embeddings"](workspace),
-        *shots_steps(workspace),
-        *(EMBEDDING_STEPS[f"{modality}_embeddings"](workspace) for modality in ("video", "audio", "text")),
-        FusedStep(workspace),
+    encoders = [EMBEDDING_STEPS[f"{modality}_embeddings"] for modality in ("video", "audio", "text")]
+    stages: list[MakeSteps] = [
+        shots_steps,
+        *(_alone(make) for make in (EMBEDDING_STEPS["metadata_embeddings"], *encoders, FusedStep)),
     ]
-    for step in steps:
+    for steps in stages:
         workspace.ledger.flush()
-        reports.append(run_step(workspace, step, workspace.titles(ids)))
+        reports.append(run_in_spaces(workspace, steps, ids).report)
     workspace.ledger.flush()
     free_encoders()
     return reports
+
+
+def _alone(make: Callable[[Workspace], TitleStep]) -> MakeSteps:
+    return lambda workspace: [make(workspace)]
 
 
 def train(workspace: Workspace) -> tuple[LoggedCheckpoint, Decision]:
@@ -52,7 +55,7 @@ def train(workspace: Workspace) -> tuple[LoggedCheckpoint, Decision]:
 
 
 def embed(workspace: Workspace, title_ids: Sequence[str]) -> tuple[StepReport, ServedManifest]:
-    """Titles to contextual vectors by the champion, served if nobody loses by it."""
-    report, _ = embed_in_context(workspace, title_ids)
+    """Titles to contextual vectors by the checkpoints in use, served if nobody loses by it."""
+    embedded = embed_in_context(workspace, title_ids)
     workspace.ledger.flush()
-    return report, serve_champion(workspace)
+    return embedded.report, serve_champion(workspace)

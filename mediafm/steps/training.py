@@ -18,6 +18,7 @@ from mediafm.steps.checkpoint_files import files_beside
 from mediafm.steps.device import resolve_device
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.sequences import sequence_loader
+from mediafm.steps.space_settings import space_settings
 from mediafm.steps.training_watch import BegunTraining, ProgressWatch, TrainingWatch, Watches
 from mediafm.steps.workspace import Workspace
 from mediafm.store.folders import CHECKPOINTS, MANIFESTS, folder_key, has_folder, put_folder, read_folder
@@ -266,7 +267,7 @@ def _recorded(
         seconds=result.seconds,
         checkpoint_sha256=checkpoint.sha256,
         is_forced=workspace.is_forced,
-        details={"producers": producers, **details},
+        details={"producers": producers, "settings": space_settings(workspace), **details},
     )
 
 

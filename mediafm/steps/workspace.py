@@ -34,6 +34,8 @@ class Workspace:
     gpu_memory_fraction: the share of a GPU's memory that this process may take.
     is_forced: make everything again although it is there; recorded.
     retries_quarantined: try quarantined titles again.
+    is_configured: False where it works in the space of a checkpoint instead of the configured one: readers are not
+        pointed to what it makes (`mediafm.steps.spaces`).
     """
 
     config: Config
@@ -45,6 +47,7 @@ class Workspace:
     gpu_memory_fraction: float = 1.0
     is_forced: bool = False
     retries_quarantined: bool = False
+    is_configured: bool = True
 
     @classmethod
     @contextmanager
@@ -101,6 +104,8 @@ class Workspace:
 
     def point_producers(self) -> None:
         """Tells readers which producers are configured: what `current` means from now on."""
+        if not self.is_configured:
+            return
         value: dict[str, Json] = dict(self.producer_ids)
         self.pointers.ensure(PRODUCERS, value, "the configuration of a run")
 

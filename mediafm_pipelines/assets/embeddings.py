@@ -9,7 +9,7 @@ import dagster as dg
 
 from mediafm.types import Modality
 from mediafm_pipelines.graph import Graph
-from mediafm_pipelines.materialize import title_result
+from mediafm_pipelines.materialize import Metadata, other_spaces_metadata, title_result
 from mediafm_pipelines.resources import WorkspaceResource
 
 UNIMODAL = {
@@ -77,29 +77,32 @@ def _contextual_asset(graph: Graph) -> dg.AssetsDefinition:
         deps=["fused_embeddings", "metadata_embeddings", "champion"],
         code_version=graph.code_version("contextual_embeddings"),
         description="The product: each shot's vector in the context of its title, and one vector for the title, "
-        "by the champion checkpoint.",
+        "by the champion checkpoint; while a roll-out is under way also by the one that readers get.",
     )
     def contextual_embeddings(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         from mediafm.steps.contextual import embed_in_context
         from mediafm_pipelines import tags
 
         with workspace.open(context) as work:
-            report, checkpoint = embed_in_context(work, context.partition_keys)
+            embedded = embed_in_context(work, context.partition_keys)
+        checkpoint = embedded.checkpoint_sha256
         context.instance.add_run_tags(context.run.run_id, {tags.CHECKPOINT: (checkpoint or "none")[:16]})
-        return title_result(context, report, checkpoint or "none", {"checkpoint": checkpoint or "none yet"})
+        metadata: Metadata = {"checkpoint": checkpoint or "none yet"}
+        if len(embedded.by_checkpoint) > 1:
+            metadata["by_checkpoint"] = dg.MetadataValue.md(embedded.markdown())
+        return title_result(context, embedded.report, checkpoint or "none", metadata)
 
     return contextual_embeddings
 
 
 def _run(context: dg.AssetExecutionContext, workspace: WorkspaceResource, step: Any) -> dg.MaterializeResult:
     from mediafm.steps.coverage import coverage_markdown
-    from mediafm.steps.runner import run_step
+    from mediafm.steps.spaces import run_in_spaces
 
     with workspace.open(context) as work:
-        made = step(work)
-        titles = work.titles(context.partition_keys)
-        report = run_step(work, made, titles)
+        made = run_in_spaces(work, lambda place: [step(place)], context.partition_keys)
         work.ledger.flush()
-        table = coverage_markdown(work, made.asset, titles)
-        version = work.producer_ids[made.tables[0]]
-    return title_result(context, report, version, {"coverage": dg.MetadataValue.md(table)})
+        table = coverage_markdown(work, made.report.asset, work.titles(context.partition_keys))
+        version = work.producer_ids[made.report.asset]
+    coverage = {"coverage": dg.MetadataValue.md(table)}
+    return title_result(context, made.report, version, {**coverage, **other_spaces_metadata(made.markdown())})

@@ -13,6 +13,7 @@ from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.materialize import (
     MAX_OBSERVED_TITLES,
     Metadata,
+    other_spaces_metadata,
     picture,
     title_result,
 )
@@ -30,16 +31,16 @@ def shots_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     def shots(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         from mediafm.lineage.fingerprint import fingerprint, short
         from mediafm.steps.contact_sheets import draw_contact_sheets, sheets_folder
-        from mediafm.steps.runner import run_step
-        from mediafm.steps.shots import ShotsStep
+        from mediafm.steps.shots import ShotsStep, shots_steps
+        from mediafm.steps.spaces import run_in_spaces
 
         with workspace.open(context) as work:
-            titles = work.titles(context.partition_keys)
-            report = run_step(work, ShotsStep(work), titles)
+            made = run_in_spaces(work, lambda place: [ShotsStep(place)], context.partition_keys, shots_steps)
             version = short(fingerprint([work.producer_ids[table] for table in ShotsStep.tables]))
-            sheets = draw_contact_sheets(work, titles)
+            sheets = draw_contact_sheets(work, work.titles(context.partition_keys))
         folder = {"contact_sheets": dg.MetadataValue.path(sheets_folder(work))}
-        return title_result(context, report, version, folder, _pictures(sheets))
+        metadata: Metadata = {**folder, **other_spaces_metadata(made.markdown())}
+        return title_result(context, made.report, version, metadata, _pictures(sheets))
 
     return [*([_transcripts_asset(graph)] if graph.profile.transcriber else []), shots]
 

@@ -55,9 +55,10 @@ def ingested(workspace: Workspace, *title_ids: str) -> None:
 def test_nothing_is_served_before_a_champion_and_titles_wait(workspace: Workspace) -> None:
     ingested(workspace, "a")
     assert serve(workspace).checkpoint_sha256 is None
-    report, checkpoint = embed_in_context(workspace, ["a"])
-    assert (report.outcomes[0].state, checkpoint) == (TitleState.WAITING, None)
-    assert "no champion yet" in report.outcomes[0].reason
+    embedded_now = embed_in_context(workspace, ["a"])
+    (outcome,) = embedded_now.report.outcomes
+    assert (outcome.state, embedded_now.checkpoint_sha256) == (TitleState.WAITING, None)
+    assert "no champion yet" in outcome.reason
 
 
 def test_the_pointer_does_not_move_while_a_served_title_is_missing(workspace: Workspace) -> None:
