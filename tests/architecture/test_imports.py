@@ -19,7 +19,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"lineage", "catalog", "media", "fusion", "model", "objective", "optim"}),
     frozenset({"shots", "encoders", "store", "data"}),
     frozenset({"testing", "extract", "train", "probes", "search"}),
-    frozenset({"embed", "registry"}),
+    frozenset({"embed", "registry", "clips"}),
     frozenset({"loading"}),
     frozenset({"steps"}),
     frozenset({"cli"}),
