@@ -168,7 +168,7 @@ class ProbeSettings(Section):
     boundary_tolerance_seconds: Positive = 1.0
     """How far from a labelled scene boundary the nearest cut between two shots may lie (our choice)."""
     common_width: Annotated[int, Field(ge=0)] = 128
-    """Feature sets are measured as they are, and after PCA to one width, at most this (our choice); 0: as they are only."""
+    """Feature sets are measured as they are, and after PCA to one width, at most this (our choice). 0: no PCA."""
     torch_above: Annotated[int, Field(ge=0)] = 20_000_000
     """Training clips x width above which torch fits instead of scikit-learn."""
     seed: int = 0
