@@ -9,7 +9,13 @@ from torch.nn import functional
 
 from mediafm.model import presets
 from mediafm.model.batch import pack
-from mediafm.model.export import combine_layers, export_windows, layer_vectors, triangular_weights
+from mediafm.model.export import (
+    combine_layers,
+    export_windows,
+    layer_vectors,
+    packed_vectors,
+    triangular_weights,
+)
 from mediafm.model.mediafm import build
 
 E, M = 24, 8
@@ -85,3 +91,27 @@ def test_combined_layers_are_the_normalised_mean():
     assert torch.allclose(combine_layers(layers, (1,)), layers[1], atol=1e-6)
     both = combine_layers(layers, (1, 2))
     assert torch.allclose(both, functional.normalize(layers[1] + layers[2], dim=-1), atol=1e-6)
+
+
+@pytest.mark.parametrize("max_shots_per_pass", [1, 7, 1000])
+def test_what_is_packed_together_does_not_matter(max_shots_per_pass):
+    model = build(CONFIG, 0)
+    titles = [shots(count, seed) for seed, count in enumerate([5, 1, 8, 20, 3, 5, 9])]
+    titles[4] = (*titles[4][:2], None)
+    found = packed_vectors(model, titles, (1, 2), max_shots_per_pass)
+    alone = [combine_layers(layer_vectors(model, *title), (1, 2)) for title in titles]
+    assert [tuple(one.shape) for one in found] == [(len(fused), CONFIG.hidden_dim) for fused, _, _ in titles]
+    for one, other in zip(found, alone, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-5, rtol=0)
+    assert packed_vectors(model, [], (1, 2)) == []
+
+
+@pytest.mark.parametrize(("max_shots_per_pass", "num_passes"), [(1000, 1), (10, 4), (1, 8)])
+def test_a_pass_holds_as_many_shots_as_it_may(max_shots_per_pass, num_passes):
+    model, passes = build(CONFIG, 0), []
+    shot_layers = model.shot_layers
+    model.shot_layers = lambda batch: (passes.append(batch.num_shots), shot_layers(batch))[1]
+    packed_vectors(model, [shots(4, seed) for seed in range(8)], (1,), max_shots_per_pass)
+    assert len(passes) == num_passes
+    assert sum(map(sum, passes)) == 32
+    assert all(sum(one) <= max_shots_per_pass or len(one) == 1 for one in passes)
