@@ -38,6 +38,8 @@ _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 _DESCRIPTION_CHARACTERS, _NOTE_CHARACTERS = 5000, 8000
 """MLflow keeps so many of a version's and of a run's description; LoggedModel and run hold the whole card as a file."""
+_VERSION_TAG_CHARACTERS = 100_000
+"""Of a version's tag; the ledger has it whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +167,19 @@ class Registry:
         client, _ = self._client()
         with refusals(f"alias {alias}"):
             client.set_registered_model_alias(self.registered_model, alias, str(version))
+
+    def set_tags(self, sha256: str, tags: Mapping[str, str]) -> None:
+        """Sets tags of a checkpoint's version; a later value replaces an earlier one.
+
+        Raises:
+            NotFoundError: MLflow does not know the checkpoint.
+        """
+        version = self._require(sha256).version
+        client, _ = self._client()
+        with refusals(f"tags of checkpoint {sha256}"):
+            for name, value in tags.items():
+                shown = value[:_VERSION_TAG_CHARACTERS]
+                client.set_model_version_tag(self.registered_model, str(version), name, shown)
 
     def aliases(self) -> dict[str, str]:
         """Alias -> sha256 of the checkpoint that it means."""

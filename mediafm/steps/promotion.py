@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mediafm.probes.embedding_map import embedding_map
-from mediafm.registry.registry import Registry
 from mediafm.steps.contextual import champion_sha256, space_producers
+from mediafm.steps.decision import NONE, Decision
 from mediafm.steps.evaluation import Evaluation, evaluate_candidate, evaluate_served, is_served_measured
 from mediafm.steps.features import stored_features
-from mediafm.steps.gate import Decision, move_champion
+from mediafm.steps.gate import move_champion
+from mediafm.steps.mirror import mirror_alias, mirror_decision, registry_of
 from mediafm.steps.serving import ServedManifest, embedded_titles, serve, serving_sha256
 from mediafm.steps.training import existing_checkpoint, last_manifest, plan_manifest
 from mediafm.steps.workspace import Workspace
@@ -57,7 +58,7 @@ def evaluate_newest(workspace: Workspace) -> Evaluated | None:
     if sha256 is None:
         return None
     evaluation, pictures = evaluate_candidate(workspace, sha256)
-    registry = _registry(workspace)
+    registry = registry_of(workspace)
     version = registry.find(sha256)
     if version is not None and evaluation.was_made:
         registry.log_probe_metrics(version.model_id, evaluation.metrics())
@@ -71,20 +72,20 @@ def run_gate(workspace: Workspace) -> Decision:
         pointer = workspace.pointers.read(CHAMPION)
         champion = champion_sha256(workspace)
         return Decision(
-            verdict="kept" if champion else "none",
+            verdict=NONE,
             checkpoint_sha256=champion,
             is_provisional=bool(pointer and pointer.value["is_provisional"]),
             reason="there is no new checkpoint: " + (plan_manifest(workspace).reason or "train one first"),
         )
-    decision = move_champion(workspace, sha256, evaluate_candidate(workspace, sha256)[0])
-    _mirror(workspace, CHAMPION, decision.checkpoint_sha256)
+    decision = move_champion(workspace, sha256)
+    mirror_decision(workspace, decision)
     return decision
 
 
 def serve_champion(workspace: Workspace) -> ServedManifest:
     """Moves the serving pointer if it may; MLflow's alias follows."""
     served = serve(workspace)
-    _mirror(workspace, SERVING, served.checkpoint_sha256)
+    mirror_alias(workspace, SERVING, served.checkpoint_sha256)
     return served
 
 
@@ -113,14 +114,3 @@ def evaluate_serving(workspace: Workspace) -> Evaluated | None:
     if titles:
         pictures = {**pictures, "map": embedding_map(source(), f"contextual shot vectors of {len(titles)} titles")}
     return Evaluated(evaluation=evaluation, pictures=pictures)
-
-
-def _mirror(workspace: Workspace, alias: str, sha256: str | None) -> None:
-    """MLflow's alias says what the pointer says, wherever MLflow knows the checkpoint."""
-    registry = _registry(workspace)
-    if sha256 is not None and registry.find(sha256) is not None:
-        registry.set_alias(alias, sha256)
-
-
-def _registry(workspace: Workspace) -> Registry:
-    return Registry.at(workspace.config.state_path, workspace.config.orchestration)
