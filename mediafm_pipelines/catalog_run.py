@@ -129,13 +129,14 @@ class CatalogRun:
 
     def _embed(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
         from mediafm.steps.contextual import champion_sha256
+        from mediafm.steps.in_context import titles_to_embed
         from mediafm.steps.promotion import needs_serving
         from mediafm.steps.serving import embedded_titles
 
         with self._open() as work:
-            champion = champion_sha256(work)
-            done, missing = embedded_titles(work, champion) if champion else ({}, [])
-        wanted = [*missing, *(title_id for title_id in done if self.is_forced and title_id in self.title_ids)]
+            champion, missing = champion_sha256(work), titles_to_embed(work)
+            done = embedded_titles(work, champion)[0] if champion and self.is_forced else {}
+        wanted = [*missing, *(title_id for title_id in done if title_id in self.title_ids)]
         register_titles(instance, wanted)
         for titles in self._ranges(instance, wanted):
             self._run(definitions, instance, REEMBED, titles)

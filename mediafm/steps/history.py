@@ -45,6 +45,10 @@ class StepHistory:
         done = [row for row in self._of(identity) if row.state is TitleState.OK]
         return max(done, key=lambda row: row.generation, default=None)
 
+    def newest(self, identity: Identity) -> LedgerRecord | None:
+        """The newest row on the value, whatever its state."""
+        return max(self._of(identity), key=lambda row: row.generation, default=None)
+
     def num_rows(self, identity: Identity) -> int:
         row = self.done(identity)
         return row.num_rows if row else 0
@@ -55,7 +59,7 @@ class StepHistory:
         The newest row decides: a value that was made or failed since a retry is no longer quarantined.
         """
         for identity in identities:
-            row = max(self._of(identity), key=lambda row: row.generation, default=None)
+            row = self.newest(identity)
             if row is None or row.state is not TitleState.QUARANTINED:
                 continue
             same_step = row.step_version == TABLES[identity.table].step_version

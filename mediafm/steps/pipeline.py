@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mediafm.catalog.title import CatalogTitle
-from mediafm.steps.contextual import embed_in_context
+from mediafm.steps.decision import Decision
 from mediafm.steps.embeddings import EMBEDDING_STEPS
 from mediafm.steps.encoders import free_encoders
 from mediafm.steps.fused import FusedStep
-from mediafm.steps.gate import Decision
+from mediafm.steps.in_context import embed_in_context
 from mediafm.steps.outcome import StepReport
 from mediafm.steps.promotion import run_gate, serve_champion
 from mediafm.steps.serving import ServedManifest

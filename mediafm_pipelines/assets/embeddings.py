@@ -80,7 +80,7 @@ def _contextual_asset(graph: Graph) -> dg.AssetsDefinition:
         "by the champion checkpoint; while a roll-out is under way also by the one that readers get.",
     )
     def contextual_embeddings(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-        from mediafm.steps.contextual import embed_in_context
+        from mediafm.steps.in_context import embed_in_context
         from mediafm_pipelines import tags
 
         with workspace.open(context) as work:

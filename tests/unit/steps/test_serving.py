@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mediafm.lineage.records import LedgerRecord
-from mediafm.steps.contextual import ContextualStep, embed_in_context
+from mediafm.steps.contextual import ContextualStep
 from mediafm.steps.coverage import coverage_markdown
 from mediafm.steps.history import decoder_version
+from mediafm.steps.in_context import embed_in_context
 from mediafm.steps.producers import Producer, checkpoint_producers
 from mediafm.steps.serving import embedded_titles, serve, serving_sha256
 from mediafm.steps.workspace import Workspace
