@@ -1,4 +1,4 @@
-"""How well scores rank: average precision and Kendall's tau-b, for all clips and for drawn groups.
+"""How well scores rank: average precision, Kendall's tau-b and correlation, for all clips and for drawn groups.
 
 Legend: C clips, K classes, B bootstrap draws.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from mediafm.probes.vectors import Flags, Floats, Indexes
+
+ROWS_AT_ONCE = 512
+"""Of the clips by clips comparison in `weighted_tau`: bounds its memory."""
 
 
 def average_precision(is_positive: Flags, scores: Floats) -> float:
@@ -65,6 +68,47 @@ def tau_within_titles(target: Floats, scores: Floats, titles: Indexes) -> dict[i
             has_order = len(np.unique(scores[inside])) >= 2
             taus[title] = float(kendalltau(scores[inside], target[inside]).statistic) if has_order else 0.0
     return taus
+
+
+def weighted_tau(target: Floats, scores: Floats, weights_BC: Floats) -> Floats:
+    """Kendall's tau-b over all pairs of clips, once per draw; float64 [B].
+
+    A clip that is drawn twice counts twice; two copies of it are a tie. NaN where a draw's targets are all equal, 0
+    where its scores are, as in `tau_within_titles`.
+
+    Args:
+        target, scores: float64 [C]. weights_BC: how often each clip is drawn.
+    """
+    # Sums over ordered pairs: concordant minus discordant, and those untied in target and in scores.
+    agreement, untied_target, untied_scores = np.zeros((3, len(weights_BC)))
+    for start in range(0, len(target), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        target_sign = np.sign(target[rows, None] - target)
+        score_sign = np.sign(scores[rows, None] - scores)
+        for sums, pairs in (
+            (agreement, target_sign * score_sign),
+            (untied_target, np.abs(target_sign)),
+            (untied_scores, np.abs(score_sign)),
+        ):
+            sums += (weights_BC[:, rows] * (weights_BC @ pairs.T)).sum(axis=1)
+    tau: Floats = agreement / np.sqrt(np.maximum(untied_target * untied_scores, 1e-12))
+    return np.where(untied_target > 0, tau, np.nan)
+
+
+def weighted_correlation(target: Floats, scores: Floats, weights_BC: Floats) -> Floats:
+    """Pearson's correlation of weighted clips, once per draw; float64 [B]. NaN and 0 as in `weighted_tau`."""
+    total = np.maximum(weights_BC.sum(axis=1, keepdims=True), 1e-12)
+    target_BC = target - (weights_BC @ target)[:, None] / total
+    scores_BC = scores - (weights_BC @ scores)[:, None] / total
+    target_energy, score_energy = ((weights_BC * part_BC**2).sum(axis=1) for part_BC in (target_BC, scores_BC))
+    together = (weights_BC * target_BC * scores_BC).sum(axis=1)
+    # What is left of equal numbers by rounding is no variation.
+    is_varied, has_order = (
+        energy > 1e-20 * np.maximum(1.0, (weights_BC * part**2).sum(axis=1))
+        for energy, part in ((target_energy, target), (score_energy, scores))
+    )
+    found = together / np.sqrt(np.maximum(target_energy * score_energy, 1e-300))
+    return np.where(is_varied, np.where(has_order, found, 0.0), np.nan)
 
 
 def nan_mean(values: Floats, axis: int) -> Floats:

@@ -18,7 +18,10 @@ SHOT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Titles of `shots_per_title` shots of two seconds; every shot is a clip; `known` knows the hidden truth."""
+    """Titles of `shots_per_title` shots of two seconds; `known` knows the hidden truth.
+
+    Every shot is a clip; in tasks of pairs every shot but a title's last one, with the next.
+    """
 
     shots: list[TitleShots]
     known: list[TitleVectors]
@@ -26,18 +29,20 @@ class Catalogue:
     truth: np.ndarray  # [titles, shots, 3]
 
     def labels(self, task: str, kind: LabelKind, value: Callable[[int, int], LabelValue]) -> Labels:
+        is_pair = kind is LabelKind.PAIR
         rows = [
             LabelRow(
                 title_id=title.title_id,
                 task=task,
-                span=Span(shot * SHOT_SECONDS, (shot + 1) * SHOT_SECONDS),
-                shot_index=None,
+                span=None if is_pair else Span(shot * SHOT_SECONDS, (shot + 1) * SHOT_SECONDS),
+                shot_index=shot if is_pair else None,
                 value=value(number, shot),
                 annotator="",
                 where=f"{task}.jsonl:{number * title.num_shots + shot + 1}",
+                is_pair=is_pair,
             )
             for number, title in enumerate(self.shots)
-            for shot in range(title.num_shots)
+            for shot in range(title.num_shots - is_pair)
         ]
         return Labels(sets=(LabelSet(task=task, kind=kind, rows=tuple(rows)),), problems=(), sha256="0" * 64)
 

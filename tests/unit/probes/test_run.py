@@ -29,29 +29,33 @@ def by_place(report: ProbeReport) -> dict[tuple[str, str], ProbeRow]:
     return {(row.measure, row.features): row for row in report.rows}
 
 
-KINDS: dict[LabelKind, Callable[[np.ndarray], Any]] = {
-    LabelKind.MULTI_LABEL: lambda hidden: tuple(name for name, value in zip("abc", hidden, strict=True) if value > 0.7),
-    LabelKind.BINARY: lambda hidden: bool(hidden[0] > 0.7),
-    LabelKind.SINGLE_LABEL: lambda hidden: "abc"[int(hidden.argmax())],
-    LabelKind.SCORE: lambda hidden: float(hidden[0]),
+KINDS: dict[LabelKind, Callable[[np.ndarray, int], Any]] = {
+    LabelKind.MULTI_LABEL: lambda hidden, shot: tuple(
+        name for name, value in zip("abc", hidden[shot], strict=True) if value > 0.7
+    ),
+    LabelKind.BINARY: lambda hidden, shot: bool(hidden[shot, 0] > 0.7),
+    LabelKind.SINGLE_LABEL: lambda hidden, shot: "abc"[int(hidden[shot].argmax())],
+    LabelKind.SCORE: lambda hidden, shot: float(hidden[shot, 0]),
+    LabelKind.PAIR: lambda hidden, shot: bool(np.linalg.norm(hidden[shot] - hidden[shot + 1]) > 2.5),
 }
 MEASURES = {
     LabelKind.MULTI_LABEL: {MACRO, MICRO},
     LabelKind.BINARY: {PLAIN},
     LabelKind.SINGLE_LABEL: {MACRO},
     LabelKind.SCORE: {TAU},
+    LabelKind.PAIR: {PLAIN},
 }
 
 
 @pytest.mark.parametrize("kind", LabelKind)
 def test_what_the_vectors_know_is_found_and_what_they_do_not_is_not(catalogue: Any, kind: LabelKind) -> None:
-    labels = catalogue.labels("task", kind, lambda title, shot: KINDS[kind](catalogue.truth[title, shot]))
+    labels = catalogue.labels("task", kind, lambda title, shot: KINDS[kind](catalogue.truth[title], shot))
     report = run(catalogue, labels, compared=[("known", "unknown"), ("known", "known")])
     assert {row.measure for row in report.rows} == MEASURES[kind]
     for (_, features), row in by_place(report).items():
         assert row.is_above_chance == (features == "known")
-        assert row.num_clips == 120
-        assert (row.num_groups, row.num_folds, row.num_unconverged) == (10, 5, 0)
+        assert row.num_clips == (110 if kind is LabelKind.PAIR else 120)
+        assert (row.num_groups, row.num_folds, row.num_unconverged) == (10, 10, 0)
         assert row.low is not None
         assert row.high is not None
         assert row.low <= row.value <= row.high
@@ -66,7 +70,7 @@ def test_a_label_that_is_noise_beats_chance_nowhere(catalogue: Any, kind: LabelK
     """Ten noise tasks of each kind by two feature sets; vectors carry their title, classes differ in frequency."""
     for seed in range(10):
         hidden = np.random.default_rng(1000 + seed).normal(size=catalogue.truth.shape) + CLASS_OFFSETS
-        labels = catalogue.labels(f"noise-{seed}", kind, lambda title, shot, h=hidden: KINDS[kind](h[title, shot]))
+        labels = catalogue.labels(f"noise-{seed}", kind, lambda title, shot, h=hidden: KINDS[kind](h[title], shot))
         assert [row for row in run(catalogue, labels).rows if row.is_above_chance] == []
 
 
@@ -78,7 +82,7 @@ def test_noise_is_on_chance_on_the_average(catalogue_maker: Callable[..., Any], 
     for seed in range(60):
         drawn = catalogue_maker(seed=seed)
         hidden = np.random.default_rng(1000 + seed).normal(size=drawn.truth.shape) + CLASS_OFFSETS
-        labels = drawn.labels(f"noise-{seed}", kind, lambda title, shot, h=hidden: KINDS[kind](h[title, shot]))
+        labels = drawn.labels(f"noise-{seed}", kind, lambda title, shot, h=hidden: KINDS[kind](h[title], shot))
         for row in run(drawn, labels).rows:
             excess.append(row.value - row.chance)
             above.append(row.low > row.chance)
@@ -128,7 +132,7 @@ def test_one_group_cannot_be_measured_and_it_is_said(catalogue_maker: Callable[.
 @pytest.mark.parametrize(
     ("kind", "value", "sentence"),
     [
-        (LabelKind.SCORE, lambda _title, _shot: 1.0, "no class has labels in enough groups"),
+        (LabelKind.SCORE, lambda _title, _shot: 1.0, "all scores of the groups of titles are equal"),
         (LabelKind.BINARY, lambda _title, _shot: True, "no class has labels in enough groups"),
         (LabelKind.MULTI_LABEL, lambda _title, _shot: (), "no class has labels in enough groups"),
     ],
