@@ -57,7 +57,7 @@ def fit_sigmoid(scores: Floats, is_positive: Flags) -> Sigmoid:
         if np.abs(gradient).max() < 1e-5:
             break
         curvature = (rows * (probability * (1 - probability))[:, None]).T @ rows + 1e-12 * np.eye(2)
-        direction: Floats = -np.linalg.solve(curvature, gradient)
+        direction = np.asarray(-np.linalg.solve(curvature, gradient), dtype=np.float64)
         found, has_moved = _stepped(rows, target, found, direction, gradient)
         if not has_moved:
             break

@@ -9,6 +9,7 @@ Legend: C clips, W width, K classes.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import numpy as np
@@ -51,11 +52,9 @@ def fit_head(
     Raises:
         TrainingError: too few groups, or no class in enough of them.
     """
-    from threadpoolctl import threadpool_limits
-
     design = _design(task, features, settings)
     vectors = features.vectors[features.is_present]
-    with threadpool_limits(1):  # small matrices: on busy cores threads wait for each other
+    with _one_thread():
         rng = np.random.default_rng(design.seed)
         plain, has_converged = _held_out_scores(design, vectors, rng, linear)
         kept = fit_linear(vectors, design.target, design.task.groups, _is_score(design), rng, linear)
@@ -67,6 +66,19 @@ def fit_head(
     if not (has_converged and kept.has_converged):
         notes.append(f"a fit ran out of its {linear.max_iterations} iterations")
     return _head(design, origin, kept, held, calibration, thresholds, (*notes, *said))
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Linear algebra in one thread: equal clips then give equal bytes, and small matrices are sooner done.
+
+    The solvers are loaded first: a library that is loaded inside the limit is not limited.
+    """
+    import scipy.optimize  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
 
 
 def _design(task: TaskClips, features: ClipVectors, settings: ProbeSettings) -> TaskDesign:
