@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mediafm.config import ProbeSettings
+from mediafm.probes.across import relative_to_training
 from mediafm.probes.calibration import calibration_error, logistic
 from mediafm.probes.clips import ClipVectors, TaskClips
-from mediafm.probes.design import MACRO, PLAIN, TAU, TaskDesign
+from mediafm.probes.design import MACRO, PLAIN, TAU, TAU_ACROSS, TaskDesign
 from mediafm.probes.head import ClassQuality, Head, HeadQuality
 from mediafm.probes.intervals import Interval, draw_weights, interval
 from mediafm.probes.labels import LabelKind
-from mediafm.probes.ranking import average_precision, drawn_average_precision, nan_mean, tau_within_titles
+from mediafm.probes.ranking import average_precision, drawn_average_precision, nan_mean, tau_within_titles, weighted_tau
 from mediafm.probes.vectors import Flags, Floats, Indexes
 
 DEFAULTS = ProbeSettings()
@@ -28,12 +29,13 @@ DEFAULTS = ProbeSettings()
 class Judged:
     """Clips that a probe did not see, with what it said of them.
 
-    kind, classes: of the task. target: float64 [C, K]. plain: float64 [C, K], log-odds or ranks.
+    measure: what the whole is measured by. classes: of the task. target: float64 [C, K].
+    plain: float64 [C, K], log-odds or ranks.
     probability: float64 [C, K], calibrated on other clips; the plain ones for tasks of scores.
     folds, group, title: int64 [C], from 0. draws_BG: how often each group is drawn.
     """
 
-    kind: LabelKind
+    measure: str
     classes: tuple[str, ...]
     target: Floats
     plain: Floats
@@ -46,8 +48,11 @@ class Judged:
     @staticmethod
     def of_design(design: TaskDesign, plain: Floats, probability: Floats) -> Judged:
         """The clips of a design, each scored by the probe that did not see its fold."""
+        measure = _measure(design)
+        if measure == TAU_ACROSS:
+            plain = relative_to_training(plain[:, 0], design.target[:, 0], design.folds)[:, None]
         return Judged(
-            kind=design.task.kind,
+            measure=measure,
             classes=design.classes,
             target=design.target,
             plain=plain,
@@ -61,8 +66,14 @@ class Judged:
 
 def quality(judged: Judged) -> HeadQuality:
     """The measures of a task, and of each class."""
-    found = _of_scores(judged) if judged.kind is LabelKind.SCORE else _of_classes(judged)
-    return replace(found, num_clips=len(judged.target), num_groups=_num_groups(judged))
+    by_measure = {TAU: _within_titles, TAU_ACROSS: _across_titles}
+    return by_measure.get(judged.measure, _of_classes)(judged)
+
+
+def _measure(design: TaskDesign) -> str:
+    if design.task.kind is LabelKind.SCORE:
+        return TAU if TAU in design.measures else TAU_ACROSS
+    return MACRO if design.task.kind in (LabelKind.MULTI_LABEL, LabelKind.SINGLE_LABEL) else PLAIN
 
 
 def quality_on(head: Head, task: TaskClips, features: ClipVectors, settings: ProbeSettings = DEFAULTS) -> HeadQuality:
@@ -78,7 +89,7 @@ def quality_on(head: Head, task: TaskClips, features: ClipVectors, settings: Pro
     draws = draw_weights(len(groups), settings.num_bootstrap, np.random.default_rng(settings.seed))
     return quality(
         Judged(
-            kind=head.kind,
+            measure=head.held_out.measure,
             classes=head.classes,
             target=np.array([_target(head, clip.value) for clip in clips], dtype=np.float64),
             plain=plain,
@@ -103,16 +114,26 @@ def _num_groups(judged: Judged) -> int:
     return len(set(judged.group.tolist()))
 
 
-def _of_scores(judged: Judged) -> HeadQuality:
+def _within_titles(judged: Judged) -> HeadQuality:
     taus = tau_within_titles(judged.target[:, 0], judged.plain[:, 0], judged.title)
     if not taus:
-        return _whole(TAU, None, None, judged)
+        return _whole(judged, None, None)
     group_of = {int(title): int(group) for title, group in zip(judged.title, judged.group, strict=True)}
     values = np.array(list(taus.values()))
     draws = judged.draws_BG[:, [group_of[title] for title in taus]]
     drawn = np.where(draws.sum(axis=1) > 0, draws @ values / np.maximum(draws.sum(axis=1), 1), np.nan)
     found = interval(float(values.mean()), drawn, len({group_of[title] for title in taus}), -1.0, 1.0)
-    return _whole(TAU, found, 0.0, judged)
+    return _whole(judged, found, 0.0)
+
+
+def _across_titles(judged: Judged) -> HeadQuality:
+    """Predictions of several folds are pooled, as `mediafm.probes.across` says."""
+    target, predicted = judged.target[:, 0], judged.plain[:, 0]
+    value = float(weighted_tau(target, predicted, np.ones((1, len(target))))[0])
+    if not np.isfinite(value):
+        return _whole(judged, None, None)
+    drawn = weighted_tau(target, predicted, judged.draws_BG[:, judged.group])
+    return _whole(judged, interval(value, drawn, _num_groups(judged), -1.0, 1.0), 0.0)
 
 
 def _of_classes(judged: Judged) -> HeadQuality:
@@ -128,8 +149,7 @@ def _of_classes(judged: Judged) -> HeadQuality:
         for number, (value, chance, drawn) in enumerate(zip(values_K, chance_K, drawn_KB, strict=True))
     )
     macro = _interval(judged, float(nan_mean(np.array(values_K), axis=0)), nan_mean(np.stack(drawn_KB), axis=0))
-    name = PLAIN if judged.kind not in (LabelKind.MULTI_LABEL, LabelKind.SINGLE_LABEL) else MACRO
-    found = _whole(name, macro, _known(float(nan_mean(np.array(chance_K), axis=0))), judged)
+    found = _whole(judged, macro, _known(float(nan_mean(np.array(chance_K), axis=0))))
     return replace(
         found,
         classes=classes,
@@ -171,9 +191,9 @@ def _class_quality(judged: Judged, number: int, before: Floats, found: Interval 
     )
 
 
-def _whole(measure: str, found: Interval | None, chance: float | None, judged: Judged) -> HeadQuality:
+def _whole(judged: Judged, found: Interval | None, chance: float | None) -> HeadQuality:
     return HeadQuality(
-        measure=measure,
+        measure=judged.measure,
         value=found.value if found else None,
         low=found.low if found else None,
         high=found.high if found else None,

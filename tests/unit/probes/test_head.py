@@ -131,6 +131,36 @@ def test_scores_give_ranks_without_probabilities(catalogue: Any) -> None:
     assert quality_on(found, task, features, SETTINGS).value > 0.6
 
 
+def test_scores_of_whole_titles_are_ranked_across_them(catalogue_maker: Maker) -> None:
+    catalogue = catalogue_maker(num_titles=16, shots_per_title=1)
+    task, features = task_of(catalogue, LabelKind.SCORE, lambda title, shot: float(catalogue.truth[title, shot, 0]))
+    found = fit_head(task, features, ORIGIN, SETTINGS)
+    assert found.held_out.measure == "Kendall's tau-b across titles"
+    assert found.held_out.value > 0.5
+    assert quality_on(found, task, features, SETTINGS).value > found.held_out.value
+
+
+def test_pairs_of_shots_have_heads(catalogue: Any) -> None:
+    """Whether the next shot is another: told by what changed."""
+
+    def is_other(title: int, shot: int) -> bool:
+        here, there = catalogue.truth[title, [shot, min(shot + 1, 11)]]
+        return bool(here @ there < 0)
+
+    labels = catalogue.labels("cut", LabelKind.PAIR, is_other)
+    rows = tuple(
+        replace(row, span=None, shot_index=number % 12, is_pair=True)
+        for number, row in enumerate(labels.sets[0].rows)
+        if number % 12 < 11
+    )
+    task = find_clips(replace(labels.sets[0], rows=rows), {title.title_id: title for title in catalogue.shots})
+    features = clip_vectors([task], catalogue.known)[0]
+    found = fit_head(task, features, ORIGIN, SETTINGS)
+    assert (found.width, found.classes) == (48, ("yes",))
+    assert found.held_out.classes[0].is_above_chance
+    assert found.tags(found.predict(features.vectors)).any()
+
+
 def test_what_is_held_out_does_not_know_its_labels(catalogue_maker: Maker) -> None:
     """Labels drawn at random cannot be told on held-out groups, however well the fit learnt them."""
     catalogue = catalogue_maker(num_titles=8, shots_per_title=6, width=64)
