@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mediafm.errors import ConflictError
-from mediafm.lineage.fingerprint import Identity, fingerprint
+from mediafm.lineage.fingerprint import fingerprint
 from mediafm.lineage.records import LedgerRecord
 from mediafm.steps.contextual import ContextualStep, pointed_checkpoint, space_producers
 from mediafm.steps.history import StepHistory
 from mediafm.steps.present import PresentTitle
+from mediafm.steps.rollout import ROLLED_BACK_FROM, producer_ids_of
+from mediafm.steps.say_titles import named
 from mediafm.steps.workspace import Workspace
 from mediafm.store.pointers import CHAMPION, SERVING
 from mediafm.store.views import records
 from mediafm.types import Json, TitleState
-
-ROLLED_BACK_FROM = "rolled_back_from"
-"""In a pointer's value: the checkpoint that a rollback took it away from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +122,9 @@ def serve(workspace: Workspace, *, allow_missing: bool = False) -> ServedManifes
             reason=_held_reason(sha256, lost),
         )
     reason = _moved_reason(sha256, lost, is_rollback)
-    value: dict[str, Json] = {"checkpoint_sha256": sha256, "producers": producer_ids_of(workspace, sha256)}
+    value: dict[str, Json] = {"checkpoint_sha256": sha256, "producers": producer_ids_of(workspace.store, sha256)}
+    if is_rollback:
+        value[ROLLED_BACK_FROM] = present
     _move_serving(workspace, pointer.generation if pointer else 0, value, reason)
     return _recorded(
         workspace,
@@ -136,13 +137,6 @@ def serve(workspace: Workspace, *, allow_missing: bool = False) -> ServedManifes
             reason=reason,
         ),
     )
-
-
-def named(title_ids: Sequence[str], limit: int = 10) -> str:
-    """How many titles, and the first of them by name."""
-    more = f" and {len(title_ids) - limit} more" if len(title_ids) > limit else ""
-    noun = "title" if len(title_ids) == 1 else "titles"
-    return f"{len(title_ids)} {noun} ({', '.join(title_ids[:limit])}{more})" if title_ids else f"0 {noun}"
 
 
 def _held_reason(champion: str, lost: Sequence[str]) -> str:
@@ -192,11 +186,3 @@ def _recorded(workspace: Workspace, manifest: ServedManifest) -> ServedManifest:
 def _is_done(workspace: Workspace, history: StepHistory, title: PresentTitle, tables: Sequence[str]) -> bool:
     identities = [title.chain.identity(table) for table in tables]
     return all(history.done(one) is not None and workspace.store.has(one) for one in identities)
-
-
-def producer_ids_of(workspace: Workspace, checkpoint_sha256: str) -> dict[str, Json]:
-    """The producer_id of each table that the checkpoint reads and writes: what the pointer says to readers."""
-    return {
-        table: Identity(table=table, title_id="", producer=producer, inputs={}).producer_id
-        for table, producer in space_producers(workspace.store, checkpoint_sha256).items()
-    }
