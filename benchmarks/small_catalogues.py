@@ -37,7 +37,7 @@ from mediafm.data.scenes import SceneCatalog
 from mediafm.data.scenes_settings import SceneSettings
 from mediafm.data.sequences import TitleSequence
 from mediafm.data.split import Split
-from mediafm.embed import Embedder
+from mediafm.embedder import Embedder
 from mediafm.fusion import Space
 from mediafm.train.config import resolve
 from mediafm.train.loop import TrainResult, train
@@ -142,7 +142,7 @@ def feature_rows(catalog: FeatureCatalog, way: Way) -> list[Row]:
 
 
 def title_mean(sequence: TitleSequence) -> Vectors:
-    """A title's vector made of fused ones as `mediafm.embed` makes it of contextual ones, float32 [E]."""
+    """A title's vector made of fused ones as `mediafm.embedder` makes it of contextual ones, float32 [E]."""
     mean = np.asarray(sequence.fused, np.float32).mean(axis=0)
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 

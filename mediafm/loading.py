@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 from mediafm.config import Config, configured
-from mediafm.embed import Embedder
+from mediafm.embedder import Embedder
 from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.registry.names import fetch_model, find_model
 from mediafm.registry.registry import Registry

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from mediafm.data.sequences import TitleSequence
-from mediafm.embed import Embedder
+from mediafm.embedder import Embedder
 from mediafm.errors import LineageMismatchError
 from mediafm.registry.flavour import (
     CONTEXTUAL_COLUMN,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mediafm.embed import Embedder
+from mediafm.embedder import Embedder
 from mediafm.errors import UnusableMediaError
 from mediafm.lineage.fingerprint import Identity
 from mediafm.steps.checkpoints import checkpoint_record, load_checkpoint

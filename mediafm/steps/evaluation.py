@@ -13,7 +13,7 @@ from typing import Any
 
 from mediafm.data.manifest import TrainingManifest
 from mediafm.data.split import Split
-from mediafm.embed import Embedder
+from mediafm.embedder import Embedder
 from mediafm.lineage.fingerprint import canonical_json, fingerprint
 from mediafm.lineage.records import LedgerRecord
 from mediafm.probes.chart import probe_chart

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mediafm.embed import Embedder
+from mediafm.embedder import Embedder
 from mediafm.probes.vectors import TitleShots, TitleVectors
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.sequences import read_sequence

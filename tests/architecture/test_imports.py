@@ -19,7 +19,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"lineage", "catalog", "media", "fusion", "model", "objective", "optim"}),
     frozenset({"shots", "encoders", "store", "data"}),
     frozenset({"testing", "extract", "train", "probes", "search"}),
-    frozenset({"embed", "registry", "clips"}),
+    frozenset({"embedder", "registry", "clips"}),
     frozenset({"loading"}),
     frozenset({"steps"}),
     frozenset({"cli"}),
@@ -27,7 +27,7 @@ TIERS: tuple[frozenset[str], ...] = (
 )
 """Rooms of the library; a room imports from tiers before its own, and from itself."""
 
-WITHIN_TIER = {("fusion", "lineage"), ("data", "store"), ("registry", "embed"), ("objective", "model")}
+WITHIN_TIER = {("fusion", "lineage"), ("data", "store"), ("registry", "embedder"), ("objective", "model")}
 """Arrows inside a tier that are wanted: room -> room."""
 
 PUBLIC_API = "mediafm.loading"
@@ -89,7 +89,7 @@ def test_model_objective_and_optim_see_tensors_only() -> None:
 def test_probes_see_stored_vectors_only() -> None:
     for file in sources("mediafm/probes"):
         rooms = {m.split(".")[1] for m in imported_modules(file) if m.startswith("mediafm.")}
-        assert not rooms & {"model", "train", "encoders", "embed", "extract"}, file
+        assert not rooms & {"model", "train", "encoders", "embedder", "extract"}, file
 
 
 @pytest.mark.parametrize("file", sources("mediafm_pipelines"), ids=lambda file: str(file.relative_to(ROOT)))

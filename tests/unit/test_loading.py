@@ -9,7 +9,7 @@ import pytest
 
 import mediafm
 from mediafm.config import Config
-from mediafm.embed import Embedder
+from mediafm.embedder import Embedder
 from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.registry.registry import Registry
 from mediafm.store.folders import CHECKPOINTS, folder_key, put_folder

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mediafm.data.sequences import TitleSequence
-from mediafm.embed import Embedder
+from mediafm.embedder import Embedder
 from mediafm.errors import IntegrityError, LineageMismatchError
 from mediafm.registry.pyfunc import ShotEmbedder, _load_pyfunc
 from mediafm.train.checkpoint import to_files

@@ -6,7 +6,7 @@ import torch
 
 from mediafm.data.sequences import TitleSequence
 from mediafm.data.synthetic import SyntheticSettings, draw_catalog
-from mediafm.embed import Embedder, contextualize
+from mediafm.embedder import Embedder, contextualize
 from mediafm.errors import LineageMismatchError, TrainingError
 from mediafm.model import presets
 from mediafm.model.mediafm import build
