@@ -6,7 +6,7 @@ import torch
 
 from mediafm.data.sequences import TitleSequence
 from mediafm.data.synthetic import SyntheticSettings, draw_catalog
-from mediafm.embedder import Embedder, contextualize
+from mediafm.embedder import Embedder, clip_sequence, contextualize
 from mediafm.errors import LineageMismatchError, TrainingError
 from mediafm.model import presets
 from mediafm.model.mediafm import build
@@ -66,3 +66,38 @@ def test_a_broken_network_is_told_not_exported():
         model.blocks[0].attention.value.weight[0, 0] = float("nan")
     with pytest.raises(TrainingError, match="one finite vector a shot"):
         contextualize(checkpoint(model), CATALOG.sequences["title-00000"])
+    with pytest.raises(TrainingError, match="one finite vector a shot"):
+        Embedder(checkpoint(model)).embed_many([CATALOG.sequences["title-00000"]])
+
+
+def test_many_clips_are_what_each_is_alone():
+    embedder = Embedder(checkpoint())
+    rng = np.random.default_rng(0)
+    whole = list(CATALOG.sequences.values())
+    clips = [clip_sequence(one, np.arange(start, start + 5)) for one in whole for start in range(one.num_shots - 5)]
+    clips = [clips[number] for number in rng.permutation(len(clips))] + [replace(whole[0], metadata=None)]
+    for limit in (1, 30, 4096):
+        found = embedder.embed_many(iter(clips), limit)
+        for clip, one in zip(clips, found, strict=True):
+            alone = embedder.embed(clip)
+            np.testing.assert_allclose(one.shots, alone.shots, atol=2e-5)
+            np.testing.assert_allclose(one.title, alone.title, atol=2e-5)
+    assert embedder.embed_many([]) == []
+
+
+def test_a_clip_alone_is_another_thing_than_in_its_title():
+    embedder, sequence = Embedder(checkpoint()), CATALOG.sequences["title-00000"]
+    rows = [1, 2, 4]
+    clip = clip_sequence(sequence, rows)
+    assert np.array_equal(clip.fused, sequence.fused[rows])
+    assert clip.metadata is sequence.metadata
+    inside, alone = embedder.embed(sequence).shots[rows], embedder.embed(clip).shots
+    assert np.abs(inside - alone).max() > 1e-3
+    everything = clip_sequence(sequence, range(sequence.num_shots))
+    assert np.array_equal(embedder.embed(everything).shots, embedder.embed(sequence).shots)
+
+
+@pytest.mark.parametrize("rows", [[], [-1], [2, 2], [3, 1], [0, 1000]])
+def test_rows_that_are_no_clip_are_refused(rows):
+    with pytest.raises(LineageMismatchError, match="each once, in order"):
+        clip_sequence(CATALOG.sequences["title-00000"], rows)
