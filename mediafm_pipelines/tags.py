@@ -11,6 +11,7 @@ CHECKPOINT = "mediafm/checkpoint"
 MANIFEST = "mediafm/manifest"
 FORCE = "mediafm/force"
 RETRY = "mediafm/retry"
+ALLOW_MISSING = "mediafm/allow_missing"
 
 HOST = "mediafm/host"
 BOOT_ID = "mediafm/boot_id"

@@ -33,6 +33,8 @@ def status(config: Config, as_json: bool) -> None:
         )
     for name in ("champion", "serving"):
         click.echo(f"{name}: {found[name]['sentence'] if found[name] else 'none yet'}")
+    if found["rollout"] and found["rollout"]["sentence"]:
+        click.echo(found["rollout"]["sentence"])
 
 
 def _row(title: dict[str, Any]) -> tuple[Any, ...]:

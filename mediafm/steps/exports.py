@@ -24,6 +24,7 @@ from mediafm.lineage.fingerprint import canonical_json
 from mediafm.steps.checkpoints import checkpoint_record
 from mediafm.steps.existing import existing_store
 from mediafm.steps.out_files import require_place, written_beside
+from mediafm.steps.rollout import choice_for
 from mediafm.store.store import Store
 from mediafm.store.vectors import arrow_to_vectors, columns_at_rest, vectors_to_arrow
 from mediafm.store.views import connect
@@ -152,7 +153,7 @@ WHERE v.table_name = $table ORDER BY v.title_id
 
 
 def _current(store: Store, table: str, title_ids: Sequence[str]) -> list[_Value]:
-    with connect(store, title_ids or None) as connection:
+    with connect(store, title_ids or None, choice_for(store, table)) as connection:
         rows = connection.execute(_CURRENT, {"table": table}).fetchall()
     names = list(_Value.__dataclass_fields__)
     values = [_Value(**dict(zip(names, row, strict=True))) for row in rows]

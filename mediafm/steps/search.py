@@ -13,7 +13,9 @@ from mediafm.errors import ConfigError, NotFoundError
 from mediafm.search import Hit, StoredVectors, nearest
 from mediafm.steps.encoders import borrow_encoder
 from mediafm.steps.existing import existing_store
+from mediafm.steps.rollout import choice_for
 from mediafm.steps.workspace import Workspace
+from mediafm.store.current import Choice
 from mediafm.store.store import Store
 from mediafm.store.vectors import arrow_to_vectors
 from mediafm.store.views import connect
@@ -27,7 +29,8 @@ def search_shots(config: Config, title_id: str, shot_index: int, top: int, table
         NotFoundError: the title has no current vectors in `table`, or no such shot.
     """
     store = existing_store(config)
-    keys = _current(store, table)
+    choice = choice_for(store, table)
+    keys = _current(store, table, choice)
     if title_id not in keys:
         raise NotFoundError(
             f"title {title_id!r} has no {table}",
@@ -46,7 +49,7 @@ def search_shots(config: Config, title_id: str, shot_index: int, top: int, table
         )
     query = own.vectors[int(place[0])].astype(np.float32)
     hits = nearest(query, _stream(store, keys), top, {(title_id, shot_index)}, own.producer)
-    return _with_times(store, hits)
+    return _with_times(store, hits, choice)
 
 
 def search_by_text(config: Config, text: str, top: int) -> list[dict[str, Json]]:
@@ -73,7 +76,8 @@ def search_text(workspace: Workspace, text: str, top: int) -> list[dict[str, Jso
         )
     store, table = workspace.store, "video_embeddings"
     producer = workspace.producer_ids[table]
-    keys = _current(store, table)
+    choice = choice_for(store, table)
+    keys = _current(store, table, choice)
     made_so = {title: (key, made_by) for title, (key, made_by) in keys.items() if made_by == producer}
     if not made_so:
         raise NotFoundError(
@@ -82,11 +86,11 @@ def search_text(workspace: Workspace, text: str, top: int) -> list[dict[str, Jso
             remedy="`mediafm run` makes them; `--profile` names the profile that made those.",
         )
     hits = nearest(encoder.encode_query(text), _stream(store, made_so), top, (), producer)
-    return _with_times(store, hits)
+    return _with_times(store, hits, choice)
 
 
-def _with_times(store: Store, hits: Sequence[Hit]) -> list[dict[str, Json]]:
-    times = _times(store, sorted({hit.title_id for hit in hits}))
+def _with_times(store: Store, hits: Sequence[Hit], choice: Choice) -> list[dict[str, Json]]:
+    times = _times(store, sorted({hit.title_id for hit in hits}), choice)
     return [
         {
             **hit.as_json(),
@@ -97,9 +101,9 @@ def _with_times(store: Store, hits: Sequence[Hit]) -> list[dict[str, Json]]:
     ]
 
 
-def _current(store: Store, table: str) -> dict[str, tuple[str, str]]:
+def _current(store: Store, table: str, choice: Choice) -> dict[str, tuple[str, str]]:
     """Title -> object key and producer of its current value."""
-    with connect(store) as connection:
+    with connect(store, choice=choice) as connection:
         rows = connection.execute(
             "SELECT title_id, object_key, producer_id FROM current WHERE table_name = $table ORDER BY title_id",
             {"table": table},
@@ -121,8 +125,10 @@ def _stored(store: Store, title_id: str, key: str, producer: str) -> StoredVecto
     )
 
 
-def _times(store: Store, title_ids: list[str]) -> dict[tuple[str, int], tuple[float | None, float | None]]:
-    with connect(store, title_ids) as connection:
+def _times(
+    store: Store, title_ids: list[str], choice: Choice
+) -> dict[tuple[str, int], tuple[float | None, float | None]]:
+    with connect(store, title_ids, choice) as connection:
         rows: list[Any] = connection.execute(
             "SELECT title_id, shot_index, start_seconds, end_seconds FROM shots"
         ).fetchall()

@@ -51,7 +51,7 @@ class ServedManifest:
             "was_moved": self.was_moved,
             "reason": self.reason,
             "titles": len(self.served),
-            "missing": list(self.missing),
+            "num_missing": len(self.missing),
             "held": list(self.held),
             "lost": list(self.lost),
         }

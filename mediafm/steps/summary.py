@@ -11,6 +11,7 @@ from mediafm.config import Config
 from mediafm.steps.checkpoints import checkpoint_record, load_checkpoint
 from mediafm.steps.existing import existing_store
 from mediafm.steps.gate import skill_sentence
+from mediafm.steps.rollout import rollout
 from mediafm.steps.workspace import Workspace
 from mediafm.store.pointers import CHAMPION, SERVING, Pointers
 from mediafm.store.store import Store
@@ -64,6 +65,7 @@ def root_status(config: Config) -> dict[str, Any]:
     store = existing_store(config)
     titles = title_rows(store)
     pointers = Pointers(store)
+    stands = rollout(store)
     return {
         "root": str(config.root_path),
         "titles": titles,
@@ -71,6 +73,7 @@ def root_status(config: Config) -> dict[str, Any]:
         "transcribed": _transcribed(titles),
         "champion": _pointer_json(pointers, CHAMPION),
         "serving": _pointer_json(pointers, SERVING),
+        "rollout": stands.as_json() if stands else None,
     }
 
 

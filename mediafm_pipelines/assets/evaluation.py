@@ -6,6 +6,7 @@ Does not belong here: how a probe works.
 
 import dagster as dg
 
+from mediafm_pipelines import tags
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.materialize import Metadata, picture
 from mediafm_pipelines.resources import WorkspaceResource
@@ -66,13 +67,14 @@ def _served_asset(graph: Graph) -> dg.AssetsDefinition:
         **graph.asset("evaluation", kinds={"parquet"}),
         deps=["contextual_embeddings"],
         code_version="1",
-        description="The titles and fingerprints that readers see now; moves the `serving` pointer.",
+        description="The titles and fingerprints that readers see now; moves the `serving` pointer when nobody loses "
+        "a title by it, or on request: `mediafm serve --allow-missing`, the tag mediafm/allow_missing=true.",
     )
     def served_manifest(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         from mediafm.steps.promotion import serve_champion
 
         with workspace.open(context) as work:
-            served = serve_champion(work)
+            served = serve_champion(work, allow_missing=context.run.tags.get(tags.ALLOW_MISSING) == "true")
         return dg.MaterializeResult(
             data_version=dg.DataVersion(served.sha256),
             metadata={
@@ -81,6 +83,9 @@ def _served_asset(graph: Graph) -> dg.AssetsDefinition:
                 "missing": len(served.missing),
                 "first_missing": ", ".join(served.missing[:10]) or "none",
                 "pointer_moved": served.was_moved,
+                "reason": served.reason,
+                "lost": len(served.lost),
+                "served": dg.MetadataValue.json(served.as_json()),
             },
         )
 
