@@ -15,6 +15,7 @@ from mediafm.cli.main import VERBS, Verbs
 from mediafm.cli.options import configured, json_option
 from mediafm.cli.show import echo_json
 from mediafm.config import Config
+from mediafm_pipelines.cli_serving import rollback, serve
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +24,7 @@ def cli() -> None:
     """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
 
 
-for _verb in VERBS:
+for _verb in (*VERBS, rollback, serve):
     cli.add_command(_verb)
 
 
@@ -79,6 +80,30 @@ def demo(config: Config, catalog: str | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--checkpoint", required=True, help="A checkpoint's sha256, or at least its first eight digits.")
+@click.option("--reason", required=True, help="Why; kept in the ledger, in MLflow and in the run.")
+@configured
+@json_option
+def promote(config: Config, checkpoint: str, reason: str, as_json: bool) -> None:
+    """Make a checkpoint the champion, whatever the gate said of it; on record, as a Dagster run.
+
+    Readers get its vectors once `mediafm run` has made them.
+    """
+    from mediafm_pipelines.decisions import run_promotion
+    from mediafm_pipelines.definitions import build_defs
+
+    _say_foreign_home(config)
+    decision, run_id = run_promotion(config, build_defs(config), checkpoint, reason)
+    if as_json:
+        echo_json({**decision.as_json(), "dagster_run": run_id})
+        return
+    click.echo(f"{decision.verdict}: {decision.reason}")
+    click.echo(f"champion: {decision.checkpoint_sha256} (Dagster run {run_id})")
+    if decision.has_moved:
+        click.echo("next: `mediafm run` makes its vectors, in the UI reembed_job and serve_job; readers keep theirs")
+
+
+@cli.command()
 @click.option("--port", default=3000, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; loopback by default.")
 @click.option("--mlflow-port", default=5000, show_default=True, help="MLflow's UI; 0 leaves it out.")
@@ -101,16 +126,21 @@ def _execute(
     only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     from mediafm_pipelines.catalog_run import CatalogRun
-    from mediafm_pipelines.instance import foreign_home
     from mediafm_pipelines.summary import run_summary
 
-    foreign = foreign_home(config)
-    if foreign:
-        click.echo(f"DAGSTER_HOME is {foreign}; this run stands in {config.state_path / 'dagster'} instead.", err=True)
+    _say_foreign_home(config)
     with progress_bar(quiet=as_json) as bar:
         started = CatalogRun(config, bar, is_forced=is_forced, retries_quarantined=retries_quarantined)
         started.execute(catalog, labels, only)
     return run_summary(started)
+
+
+def _say_foreign_home(config: Config) -> None:
+    from mediafm_pipelines.instance import foreign_home
+
+    foreign = foreign_home(config)
+    if foreign:
+        click.echo(f"DAGSTER_HOME is {foreign}; this run stands in {config.state_path / 'dagster'} instead.", err=True)
 
 
 def _finish(summary: dict[str, Any], as_json: bool) -> None:

@@ -9,9 +9,11 @@ import dagster as dg
 
 from mediafm.config import Profile
 from mediafm_pipelines import tags
+from mediafm_pipelines.decisions import promote_job
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.partitions import register_titles as register
 from mediafm_pipelines.resources import WorkspaceResource
+from mediafm_pipelines.rollback import rollback_job
 
 INGEST = (
     "raw_titles",
@@ -41,6 +43,8 @@ def build_jobs(graph: Graph) -> list[Any]:
         dg.define_asset_job("retrain_job", dg.AssetSelection.assets(*RETRAIN), tags=gpu),
         dg.define_asset_job("reembed_job", dg.AssetSelection.assets(*REEMBED), tags=gpu),
         dg.define_asset_job("serve_job", dg.AssetSelection.assets(*SERVE)),
+        promote_job,
+        rollback_job,
         register_titles_job,
     ]
 

@@ -7,6 +7,7 @@ Does not belong here: the model, the loop, the rule.
 import dagster as dg
 
 from mediafm_pipelines import tags
+from mediafm_pipelines.decisions import decision_metadata
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.launch import training_on_ranks
 from mediafm_pipelines.materialize import Metadata, picture
@@ -91,13 +92,7 @@ def _champion_asset(graph: Graph) -> dg.AssetsDefinition:
             decision = run_gate(work)
         context.log.info(f"{decision.verdict}: {decision.reason}")
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(decision.checkpoint_sha256 or "none"),
-            metadata={
-                "verdict": decision.verdict,
-                "reason": decision.reason,
-                "checkpoint": decision.checkpoint_sha256 or "none yet",
-                "is_provisional": decision.is_provisional,
-            },
+            data_version=dg.DataVersion(decision.checkpoint_sha256 or "none"), metadata=decision_metadata(decision)
         )
 
     return champion
