@@ -66,8 +66,8 @@ class GateTask:
     half_width: difference - lower_bound.
     verdict: "not_inferior", "inferior" or "undecidable".
     reason: one sentence.
-    num_groups_more: how many more labelled test groups would decide it, if they are like the present ones; only where
-        it is undecidable. An estimate: the half width shrinks as the interval's formula has it.
+    num_groups_more: how many more labelled test groups would decide it, if they are like the present ones; None where
+        it is decided, or where more would not help. An estimate: the half width shrinks as its formula has it.
     num_titles_more: in how many more labelled titles, each a group of its own, so many test groups are expected.
     """
 
@@ -133,7 +133,7 @@ def judge_task(
     lower = lower_bound(difference, replicates, num_test_groups, rules.settings.confidence)
     half_width = None if lower is None else difference - lower
     verdict, reason = _verdict(difference, half_width, num_test_groups, rules)
-    more = _groups_more(half_width, num_test_groups, rules) if verdict == UNDECIDABLE else None
+    more = (_groups_more(half_width, num_test_groups, rules) or None) if verdict == UNDECIDABLE else None
     return GateTask(
         task=task,
         measure=measure,
@@ -158,7 +158,7 @@ def unmeasured(task: str, measure: str, reason: str, num_test_groups: int, rules
         reason: a clause, such as "its clips come from 1 group of titles".
         num_test_groups: labelled test groups that it has all the same.
     """
-    more = _groups_more(None, num_test_groups, rules)
+    more = _groups_more(None, num_test_groups, rules) or None
     return GateTask(
         task=task,
         measure=measure,
@@ -169,9 +169,9 @@ def unmeasured(task: str, measure: str, reason: str, num_test_groups: int, rules
         lower_bound=None,
         half_width=None,
         verdict=UNDECIDABLE,
-        reason=f"undecidable: {reason}" + (f"; {_more_sentence(more, rules)}" if more else ""),
+        reason=f"undecidable: {reason}" + ("" if more is None else f"; {_more_sentence(more, rules)}"),
         num_groups_more=more,
-        num_titles_more=_titles(more, rules),
+        num_titles_more=None if more is None else _titles(more, rules),
     )
 
 

@@ -33,8 +33,8 @@ class Decision:
     """What was decided about a candidate.
 
     verdict: "installed" (a first checkpoint, provisional), "promoted", "overridden" (a person's promotion), "refused",
-        "undecidable" (the champion stays for want of labelled titles), "unchanged" (the candidate is the champion), or
-        "none" (there was no candidate).
+        "undecidable" (the champion stays for want of labelled titles), "unchanged" (the candidate is the champion),
+        "none" (there was no candidate), or what takes a champion down: "rolled_back".
     checkpoint_sha256: the champion afterwards; None if there is none.
     is_provisional: whether that champion is a first one that nothing was compared with.
     reason: why, in one or several clauses.
