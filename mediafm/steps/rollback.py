@@ -65,6 +65,15 @@ class Rollback:
 
 
 def rollback(workspace: Workspace, to: str | None = None, given_reason: str = "") -> Rollback:
+    """As `move_back`, and MLflow's aliases and tags say so too."""
+    done, decision = move_back(workspace, to, given_reason)
+    if decision is not None:
+        mirror_decision(workspace, decision)
+        mirror_alias(workspace, SERVING, done.to_sha256)
+    return done
+
+
+def move_back(workspace: Workspace, to: str | None = None, given_reason: str = "") -> tuple[Rollback, Decision | None]:
     """Returns `champion` and `serving` to the checkpoint before the present one. Nothing is embedded.
 
     While a roll-out is under way, the checkpoint before is the one that readers still get: the roll-out is called off.
@@ -73,6 +82,9 @@ def rollback(workspace: Workspace, to: str | None = None, given_reason: str = ""
     Args:
         to: at least the first eight digits of any checkpoint that was champion or served before.
         given_reason: a person's own words, for those who read the record.
+
+    Returns:
+        What was done, and the decision about the checkpoint that was taken down (None if there was none to take).
 
     Raises:
         NotFoundError: there is no checkpoint before, or `to` names none that ever was approved.
@@ -93,7 +105,7 @@ def rollback(workspace: Workspace, to: str | None = None, given_reason: str = ""
         reason=f"rolled back from {before[:16]} to {target[:16]}{words}",
     )
     if not done.was_moved:
-        return replace(done, reason=f"readers get {target[:16]} already")
+        return replace(done, reason=f"readers get {target[:16]} already"), None
     if _checkpoint(champion) != target:
         approved = [each for each in workspace.pointers.history(CHAMPION) if _checkpoint(each) == target][-1]
         value = {**approved.value, ROLLED_BACK_FROM: before}
@@ -108,8 +120,7 @@ def rollback(workspace: Workspace, to: str | None = None, given_reason: str = ""
     reach = reach_of(workspace.store, target)
     held = reach_of(workspace.store, served).embedded if served else frozenset()
     done = replace(done, lost=tuple(sorted(held - reach.embedded)), unfilled=reach.unfilled)
-    _record(workspace, done, given_reason)
-    return done
+    return done, _recorded(workspace, done, given_reason)
 
 
 def target_of(workspace: Workspace, to: str | None = None) -> str:
@@ -170,8 +181,8 @@ def way_back(history: Sequence[Pointer]) -> list[str]:
     return way
 
 
-def _record(workspace: Workspace, done: Rollback, given_reason: str) -> None:
-    """A decision about the checkpoint that was taken down: the gate will not promote it again. MLflow is told."""
+def _recorded(workspace: Workspace, done: Rollback, given_reason: str) -> Decision:
+    """The decision about the checkpoint that was taken down, in the ledger: the gate will not promote it again."""
     champion = workspace.pointers.read(CHAMPION)
     decision = Decision(
         verdict=ROLLED_BACK,
@@ -192,8 +203,7 @@ def _record(workspace: Workspace, done: Rollback, given_reason: str) -> None:
             details=decision.as_json(),
         )
     )
-    mirror_decision(workspace, decision)
-    mirror_alias(workspace, SERVING, done.to_sha256)
+    return decision
 
 
 def _checkpoint(pointer: Pointer) -> str:

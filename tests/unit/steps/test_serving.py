@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
+import pytest
+
+from mediafm.config import Config
+from mediafm.errors import ConflictError
 from mediafm.lineage.records import LedgerRecord
-from mediafm.steps.contextual import ContextualStep
 from mediafm.steps.coverage import coverage_markdown
 from mediafm.steps.history import decoder_version
 from mediafm.steps.in_context import embed_in_context
 from mediafm.steps.producers import Producer, checkpoint_producers
-from mediafm.steps.serving import embedded_titles, serve, serving_sha256
+from mediafm.steps.serving import ServedManifest, embedded_titles, serve, serving_sha256
 from mediafm.steps.workspace import Workspace
-from mediafm.store.pointers import CHAMPION
+from mediafm.store.pointers import SERVING
 from mediafm.store.views import records
 from mediafm.testing.stored_titles import facets_of, make
-from mediafm.types import Json, TitleState
-
-OLD, NEW = "a" * 64, "b" * 64
-CONTEXTUAL = ContextualStep.tables
-
-
-def with_checkpoint(workspace: Workspace, sha256: str, producers: dict[str, Producer] | None = None) -> None:
-    """A checkpoint in the ledger, of the configured space unless told otherwise, and the champion from now on."""
-    recorded: dict[str, Json] = {table: dict(value) for table, value in (producers or workspace.producers).items()}
-    workspace.ledger.add(
-        LedgerRecord(
-            asset="mediafm_checkpoint",
-            table="checkpoints",
-            fingerprint=sha256,
-            checkpoint_sha256=sha256,
-            details={"producers": recorded},
-        )
-    )
-    workspace.ledger.flush()
-    workspace.pointers.ensure(CHAMPION, {"checkpoint_sha256": sha256, "is_provisional": False}, "test")
-
-
-def embedded(workspace: Workspace, sha256: str, *title_ids: str, tables: Sequence[str] = CONTEXTUAL) -> None:
-    for title_id in title_ids:
-        make(
-            workspace.store,
-            workspace.ledger,
-            title_id,
-            tables,
-            {**workspace.producers, **checkpoint_producers(sha256)},
-        )
-    workspace.ledger.flush()
-
-
-def ingested(workspace: Workspace, *title_ids: str) -> None:
-    embedded(workspace, OLD, *title_ids, tables=["titles", *(t for t in workspace.producers if t != "titles")])
+from mediafm.types import TitleState
+from tests.unit.steps.served_root import CONTEXTUAL, NEW, OLD, embedded, ingested, with_checkpoint
 
 
 def test_nothing_is_served_before_a_champion_and_titles_wait(workspace: Workspace) -> None:
@@ -142,3 +112,67 @@ def test_coverage_counts_the_present_values_only(workspace: Workspace) -> None:
     workspace.ledger.flush()
     table = coverage_markdown(workspace, "text_embeddings", workspace.titles(["a", "b"]))
     assert "| **all** | 3 | 2 | 67% |" in table, "the row of the old subtitle does not count"
+
+
+def both_embedded(workspace: Workspace) -> None:
+    """Two titles that readers have by the old checkpoint, of which the new one has one."""
+    ingested(workspace, "a", "b")
+    with_checkpoint(workspace, OLD)
+    embedded(workspace, OLD, "a", "b")
+    serve(workspace)
+    with_checkpoint(workspace, NEW)
+    embedded(workspace, NEW, "a")
+
+
+def test_on_request_the_pointer_moves_and_says_who_is_lost(workspace: Workspace) -> None:
+    both_embedded(workspace)
+    held = serve(workspace)
+    assert held.held == ("b",)
+    assert "readers would lose 1 title (b)" in held.reason
+    moved = serve(workspace, allow_missing=True)
+    assert (moved.was_moved, moved.checkpoint_sha256, moved.lost, set(moved.served)) == (True, NEW, ("b",), {"a"})
+    pointer = workspace.pointers.read(SERVING)
+    assert pointer is not None
+    assert "by --allow-missing; readers lose 1 title (b)" in pointer.reason
+    workspace.ledger.flush()
+    (row,) = [row for row in records(workspace.store, ["served"]) if row.details["was_moved"] and row.details["lost"]]
+    assert (row.checkpoint_sha256, row.details["lost"]) == (NEW, ["b"])
+
+
+def test_not_even_a_request_takes_everything_from_readers(workspace: Workspace) -> None:
+    ingested(workspace, "a")
+    with_checkpoint(workspace, OLD)
+    embedded(workspace, OLD, "a")
+    serve(workspace)
+    with_checkpoint(workspace, NEW)
+    found = serve(workspace, allow_missing=True)
+    assert (found.was_moved, found.checkpoint_sha256, found.lost) == (False, OLD, ())
+
+
+def test_two_runs_that_move_to_the_same_checkpoint_agree(config: Config) -> None:
+    with Workspace.open(config, run_id="run-1") as first, Workspace.open(config, run_id="run-2") as second:
+        both_embedded(first)
+        embedded(first, NEW, "b")
+        barrier = Barrier(2)
+
+        def together(workspace: Workspace) -> ServedManifest:
+            barrier.wait()
+            return serve(workspace)
+
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(together, (first, second)))
+        assert [each.checkpoint_sha256 for each in found] == [NEW, NEW]
+        assert [str(each.value["checkpoint_sha256"]) for each in first.pointers.history(SERVING)] == [OLD, NEW]
+
+
+def test_a_move_decided_before_anothers_same_move_is_that_move(workspace: Workspace) -> None:
+    both_embedded(workspace)
+    stale = workspace.pointers.read(SERVING)
+    assert stale is not None
+    moved = serve(workspace, allow_missing=True)
+    value = workspace.pointers.read(SERVING)
+    assert moved.was_moved
+    assert value is not None
+    assert workspace.pointers.move(SERVING, stale.generation, value.value, "the slower run").reason == value.reason
+    with pytest.raises(ConflictError, match="decided at generation"):
+        workspace.pointers.move(SERVING, stale.generation, {**value.value, "checkpoint_sha256": OLD}, "another")
