@@ -30,6 +30,8 @@ from mediafm.probes.vectors import Flags, Floats, Vectors
 
 MIN_SIDE_CLIPS = 10
 """A class with fewer clips on one side is calibrated all the same, and that is said."""
+MAX_DROPPED_NAMED = 20
+"""Clips and classes that are named in a head's notes; the others are counted."""
 DEFAULTS = ProbeSettings()
 _AS_IT_IS = Sigmoid(1.0, 0.0)
 
@@ -60,7 +62,9 @@ def fit_head(
         kept = fit_linear(vectors, design.target, design.task.groups, _is_score(design), rng, linear)
     held = quality(Judged.of_design(design, plain, _cross_calibrated(design, plain)))
     calibration, thresholds, said = _decisions(design, plain, held)
-    notes = [f"{problem.where}: {problem.sentence}" for problem in design.dropped]
+    notes = [f"{problem.where}: {problem.sentence}" for problem in design.dropped[:MAX_DROPPED_NAMED]]
+    if len(design.dropped) > MAX_DROPPED_NAMED:
+        notes.append(f"and {len(design.dropped) - MAX_DROPPED_NAMED} more clips or classes were dropped")
     if num_absent := int((~features.is_present).sum()):
         notes.append(f"{num_absent} clip(s) without a vector were left out")
     if not (has_converged and kept.has_converged):
