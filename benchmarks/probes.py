@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from benchmarks.row import Row, alternate_seconds
+from mediafm.probes.clips import ClipVectors
 from mediafm.probes.folds import group_folds, held_out
 from mediafm.probes.linear import LINEAR, held_out_scores, standardised
 from mediafm.probes.neighbours import neighbour_share
@@ -75,8 +76,8 @@ def _clips() -> Arrays:
 
 def _ours(data: Arrays) -> NDArray[np.float64]:
     vectors, target, groups, folds = data
-    is_present = np.ones(len(vectors), dtype=np.bool_)
-    return held_out_scores(vectors, is_present, target, groups, folds, False, np.random.default_rng(SEED)).scores
+    whole = ClipVectors(vectors=vectors, is_present=np.ones(len(vectors), dtype=np.bool_))
+    return held_out_scores([whole], target, groups, folds, False, np.random.default_rng(SEED)).scores
 
 
 def _naive(data: Arrays) -> NDArray[np.float64]:

@@ -5,13 +5,14 @@ Legend: C clips, K classes, F folds, B bootstrap draws.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mediafm.probes.across import across_titles
 from mediafm.probes.clips import ClipVectors
-from mediafm.probes.design import MICRO, TAU, TaskDesign
+from mediafm.probes.design import MICRO, PEARSON, TAU, TAU_ACROSS, TaskDesign
 from mediafm.probes.intervals import Interval, interval
 from mediafm.probes.labels import LabelKind
 from mediafm.probes.linear import LINEAR, LinearSettings, held_out_scores
@@ -30,38 +31,54 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureResult:
-    """One feature set on one task: by measure, and how the fits went."""
+    """One feature set on one task: by measure, and how the fits went.
+
+    width: of the vectors, the widest alternative's. pca_width: components that they were brought to, or None.
+    strengths: the inverse regularisation chosen in each fold. alternatives: the number of the vectors chosen in each.
+    """
 
     measured: Mapping[str, Measured]
+    width: int
+    pca_width: int | None
     num_absent_clips: int
     num_unconverged: int
-    chosen: tuple[float, ...]
+    strengths: tuple[float, ...]
+    alternatives: tuple[int, ...]
 
 
-def measure(design: TaskDesign, features: ClipVectors, settings: LinearSettings = LINEAR) -> FeatureResult:
-    """The probe of one feature set. The design must be possible."""
-    rng = np.random.default_rng(design.seed)
-    is_score = design.task.kind is LabelKind.SCORE
+def measure(
+    design: TaskDesign,
+    alternatives: Sequence[ClipVectors],
+    settings: LinearSettings = LINEAR,
+    pca_width: int | None = None,
+) -> FeatureResult:
+    """The probe of one feature set. The design must be possible.
+
+    Args:
+        design: of the task.
+        alternatives: the set's vectors of the task's clips; several where each training part chooses.
+        settings: of the fits.
+        pca_width: components that vectors are brought to inside each training part; None to leave them.
+    """
     fitted = held_out_scores(
-        features.vectors,
-        features.is_present,
+        alternatives,
         design.target,
         design.task.groups,
         design.folds,
-        is_score,
-        rng,
+        design.task.kind is LabelKind.SCORE,
+        np.random.default_rng(design.seed),
         settings,
+        pca_width,
     )
-    measured = (
-        {TAU: _measured_tau(design, fitted.scores)}
-        if is_score
-        else {name: _measured_precision(design, fitted.scores, name) for name in design.measures}
-    )
+    is_absent = ~np.logical_or.reduce([one.is_present for one in alternatives])
     return FeatureResult(
-        measured=measured,
-        num_absent_clips=int((~features.is_present).sum()),
+        measured={name: _measured(design, fitted.scores, name) for name in design.measures},
+        width=max(one.vectors.shape[1] for one in alternatives),
+        pca_width=pca_width,
+        num_absent_clips=int(is_absent.sum()),
         num_unconverged=fitted.num_unconverged,
-        chosen=fitted.chosen,
+        strengths=fitted.strengths,
+        alternatives=fitted.alternatives,
     )
 
 
@@ -71,9 +88,19 @@ def difference(design: TaskDesign, ours: Measured, theirs: Measured) -> Interval
     return interval(value, ours.replicates - theirs.replicates, design.num_groups)
 
 
+def _measured(design: TaskDesign, scores: Floats, measure_name: str) -> Measured:
+    if measure_name in {TAU_ACROSS, PEARSON}:
+        value, replicates = across_titles(design, scores, measure_name)
+        found = interval(value, replicates, design.num_groups, -1.0, 1.0)
+        return Measured(interval=found, chance=0.0, replicates=replicates)
+    return _measured_tau(design, scores) if measure_name == TAU else _measured_precision(design, scores, measure_name)
+
+
 def _measured_tau(design: TaskDesign, scores: Floats) -> Measured:
-    taus = tau_within_titles(design.target[:, 0], scores[:, 0], design.title)
-    group_of_title = {int(title): int(group) for title, group in zip(design.title, design.group, strict=True)}
+    tested = design.folds >= 0
+    taus = tau_within_titles(design.target[tested, 0], scores[tested, 0], design.title[tested])
+    pairs = zip(design.title[tested], design.group[tested], strict=True)
+    group_of_title = {int(title): int(group) for title, group in pairs}
     values = np.array(list(taus.values()))
     draws = design.draws_BG[:, [group_of_title[title] for title in taus]]
     with_draw = draws.sum(axis=1) > 0
@@ -85,10 +112,13 @@ def _measured_tau(design: TaskDesign, scores: Floats) -> Measured:
 def _measured_precision(design: TaskDesign, scores: Floats, measure_name: str) -> Measured:
     """Per fold, averaged over the folds in which it can be measured.
 
+    In a replicate a fold counts by how often its groups were drawn, against how many there are. Without that a fold of
+    one group would count once however often the group is drawn, and intervals would be a quarter too narrow.
+
     Chance knows how frequent each class is in the training part and nothing of the clip, and orders clips at random;
     so it is a little above the prevalence where there are few clips, as any ranking is.
     """
-    value, chance, replicates = [], [], []
+    value, chance, replicates, drawn_share = [], [], [], []
     for fold in range(design.num_folds):
         tested = design.folds == fold
         prior = np.broadcast_to(design.target[~tested].mean(axis=0), scores[tested].shape)
@@ -98,13 +128,22 @@ def _measured_precision(design: TaskDesign, scores: Floats, measure_name: str) -
         value.append(_precision(is_positive, scores[tested], pooled))
         chance.append(_precision(is_positive, prior, pooled))
         replicates.append(_drawn_precision(is_positive, scores[tested], weights, pooled))
+        drawn_share.append(design.draws_BG[:, np.unique(design.group[tested])].mean(axis=1))
     mean = float(nan_mean(np.array(value), axis=0))
-    drawn = nan_mean(np.stack(replicates), axis=0)
+    drawn = _weighted_mean(np.stack(replicates), np.stack(drawn_share))
     return Measured(
         interval=interval(mean, drawn, design.num_groups, 0.0, 1.0),
         chance=float(nan_mean(np.array(chance), axis=0)),
         replicates=drawn,
     )
+
+
+def _weighted_mean(values_FB: Floats, weights_FB: Floats) -> Floats:
+    """Over folds, of what is not NaN; float64 [B], NaN where nothing is."""
+    weights = np.where(np.isfinite(values_FB), weights_FB, 0.0)
+    total = weights.sum(axis=0)
+    mean: Floats = (np.nan_to_num(values_FB) * weights).sum(axis=0) / np.where(total > 0, total, np.nan)
+    return mean
 
 
 def _precision(is_positive: Flags, scores: Floats, pooled: bool) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mediafm.errors import LineageMismatchError
-from mediafm.probes.features import every_shot_alike, minus_title_mean, neighbourhood_mean, side_by_side
+from mediafm.probes.features import every_shot_alike, mean_around, minus_title_mean, own
 from mediafm.probes.vectors import TitleVectors
 
 
@@ -20,18 +19,25 @@ def title(num_shots: int = 9, title_id: str = "t") -> TitleVectors:
 
 
 @pytest.mark.parametrize("reach", [0, 1, 3, 50])
-def test_the_neighbourhood_is_the_present_shots_around(reach: int) -> None:
+def test_the_mean_around_is_of_the_present_shots_around(reach: int) -> None:
     one = title()
-    found = neighbourhood_mean(one, reach)
-    assert found.width == 8
+    found = mean_around(one, reach)
+    assert found.width == 4
     for shot in range(9):
         around = [i for i in range(9) if abs(i - shot) <= reach and one.is_present[i]]
         assert found.is_present[shot] == bool(around)
         if around:
             mean = one.vectors[around].mean(axis=0)
-            assert found.vectors[shot, 4:] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
-        own = one.vectors[shot] / np.linalg.norm(one.vectors[shot]) if one.is_present[shot] else np.zeros(4)
-        assert found.vectors[shot, :4] == pytest.approx(own, abs=1e-6)
+            assert found.vectors[shot] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+
+
+def test_what_stands_in_absent_rows_is_in_no_mean() -> None:
+    one = title()
+    filled = TitleVectors(
+        title_id="t", vectors=np.where(one.is_present[:, None], one.vectors, 1e6), is_present=one.is_present
+    )
+    assert (mean_around(filled, 2).vectors == mean_around(one, 2).vectors).all()
+    assert own(one) is one
 
 
 def test_minus_the_title_mean_leaves_no_mean() -> None:
@@ -41,14 +47,7 @@ def test_minus_the_title_mean_leaves_no_mean() -> None:
     assert minus_title_mean(nothing) is nothing
 
 
-def test_side_by_side_is_present_where_any_part_is() -> None:
-    one, other = title(), every_shot_alike("t", np.array([3.0, 4.0]), 9, True)
-    found = side_by_side([one, other])
-    assert (found.width, found.is_present.all()) == (6, True)
-    assert found.vectors[0].tolist() == pytest.approx([0, 0, 0, 0, 0.6, 0.8])
-
-
-@pytest.mark.parametrize("others", [[title(8)], [title(9, "u")]])
-def test_parts_of_other_shots_are_refused(others: list[TitleVectors]) -> None:
-    with pytest.raises(LineageMismatchError, match="side by side when they are of the same shots"):
-        side_by_side([title(), *others])
+def test_every_shot_may_bear_the_title_s_vector() -> None:
+    found = every_shot_alike("t", np.array([3.0, 4.0]), 5, True)
+    assert (found.width, found.num_shots, found.is_present.all()) == (2, 5, True)
+    assert found.vectors.tolist() == [[3.0, 4.0]] * 5

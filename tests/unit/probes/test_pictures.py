@@ -16,7 +16,8 @@ from mediafm.probes.vectors import TitleVectors
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ROW = ProbeRow(
-    task="tone", kind="binary", measure="average precision", features="fused", value=0.6, low=0.5, high=0.7,
+    task="tone", kind="binary", measure="average precision", features="fused", is_baseline=True, width=48,
+    pca_width=None, choice="", value=0.6, low=0.5, high=0.7,
     chance=0.3, is_above_chance=True, num_clips=80, num_groups=8, num_classes=1, num_folds=5, num_absent_clips=0,
     num_unconverged=0, strengths=(1.0,), seen_by_checkpoint=None,
 )  # fmt: skip
@@ -24,7 +25,12 @@ ROW = ProbeRow(
 
 def report(*rows: ProbeRow) -> ProbeReport:
     return ProbeReport(
-        rows=rows, differences=(), dropped=(), not_measured=(Problem("x", "why $"),), labels_sha256="0" * 64
+        rows=rows,
+        context_bought=(),
+        differences=(),
+        dropped=(),
+        not_measured=(Problem("x", "why $"),),
+        labels_sha256="0" * 64,
     )
 
 
@@ -44,7 +50,7 @@ def size_of(png: bytes) -> tuple[int, int]:
 )
 def test_the_chart_is_drawn_whatever_there_is(rows: tuple[ProbeRow, ...]) -> None:
     width, height = size_of(probe_chart(report(*rows)))
-    assert 200 < width < 1400
+    assert 200 < width < 1600
     assert 100 < height < 1400
     assert probe_chart(report(*rows)) == probe_chart(report(*rows))
 

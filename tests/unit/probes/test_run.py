@@ -12,17 +12,18 @@ import pytest
 from mediafm.catalog.title import Problem
 from mediafm.config import ProbeSettings
 from mediafm.probes.design import MACRO, MICRO, PLAIN, TAU
+from mediafm.probes.feature_sets import table_sets
 from mediafm.probes.labels import LabelKind, Labels
 from mediafm.probes.report import ProbeReport, ProbeRow
 from mediafm.probes.run import run_probes
 
 CLASS_OFFSETS = np.array([0.0, 0.3, 0.6])
-FAST = ProbeSettings(num_bootstrap=200)
+FAST = ProbeSettings(num_bootstrap=200, common_width=0)
 
 
 def run(catalogue: Any, labels: Labels, settings: ProbeSettings = FAST, **options: Any) -> ProbeReport:
-    features = {"known": lambda: iter(catalogue.known), "unknown": lambda: iter(catalogue.unknown)}
-    return run_probes(labels, iter(catalogue.shots), features, settings, **options)
+    tables = {"known": lambda: iter(catalogue.known), "unknown": lambda: iter(catalogue.unknown)}
+    return run_probes(labels, iter(catalogue.shots), table_sets(tables, ["known"]), settings, **options)
 
 
 def by_place(report: ProbeReport) -> dict[tuple[str, str], ProbeRow]:
@@ -97,7 +98,7 @@ def test_the_same_seed_gives_the_same_report_and_other_tasks_move_nothing(catalo
     alone = run(catalogue, first)
     assert alone.rows == run(catalogue, first).rows
     assert alone.rows == tuple(row for row in run(catalogue, both).rows if row.task == "one")
-    assert alone.rows != run(catalogue, first, ProbeSettings(num_bootstrap=200, seed=1)).rows
+    assert alone.rows != run(catalogue, first, FAST.model_copy(update={"seed": 1})).rows
 
 
 def test_classes_in_too_few_groups_are_dropped_and_named(catalogue: Any) -> None:
@@ -146,7 +147,7 @@ def test_labels_that_tell_nothing_apart_are_not_measured(
 
 def test_a_catalogue_without_the_labelled_titles_is_said(catalogue: Any) -> None:
     labels = catalogue.labels("task", LabelKind.BINARY, lambda _title, shot: shot % 2 == 0)
-    report = run_probes(labels, [], {"known": lambda: iter(catalogue.known)}, FAST)
+    report = run_probes(labels, [], table_sets({"known": lambda: iter(catalogue.known)}), FAST)
     assert (len(report.dropped), report.rows) == (120, ())
     assert "and 110 more dropped" in report.as_markdown()
 
@@ -154,7 +155,7 @@ def test_a_catalogue_without_the_labelled_titles_is_said(catalogue: Any) -> None
 def test_absent_clips_are_counted_and_an_absent_feature_set_is_at_chance(catalogue: Any) -> None:
     labels = catalogue.labels("task", LabelKind.BINARY, lambda title, shot: bool(catalogue.truth[title, shot, 0] > 0))
     features = {"nothing": lambda: iter(()), "half": lambda: iter(catalogue.known[:5])}
-    nothing, half = run_probes(labels, catalogue.shots, features, FAST).rows
+    nothing, half = run_probes(labels, catalogue.shots, table_sets(features), FAST).rows
     assert (nothing.num_absent_clips, half.num_absent_clips) == (120, 60)
     assert nothing.value == pytest.approx(nothing.chance)
     assert not nothing.is_above_chance
@@ -184,7 +185,8 @@ def test_the_report_is_json_and_a_table_nobody_can_break_out_of(catalogue: Any) 
     assert [row["features"] for row in said["rows"]] == ["known", "unknown"]
     assert (said["num_dropped"], said["labels_sha256"]) == (0, labels.sha256)
     text = report.as_markdown()
-    assert text.count("| a \\| b c | average precision |") == 2
+    assert "| features | a \\| b c |" in text
+    assert "| a \\| b c | average precision | known - unknown |" in text
     assert "**" in text
     assert "†" in text
     assert report.tasks == ["a | b\nc"]
