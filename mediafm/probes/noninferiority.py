@@ -12,7 +12,9 @@ A task is judged in this order (our choice):
 2. *Inferior* where even the upper bound lies below minus the margin: wide or not, there is no doubt.
 3. *Undecidable* where the half width exceeds the margin, even if the lower bound is high enough: a task that could not
    have told a difference of the margin has no voice.
-4. *Not inferior* where the lower bound lies above minus the margin, else *inferior*: not shown to be as good.
+4. *Undecidable* where neither beats chance: on a label that is noise all are alike, and a bad candidate would pass. A
+   trial without such "assay sensitivity" shows nothing (ICH E10, "Choice of Control Group", 2000, section 1.5).
+5. *Not inferior* where the lower bound lies above minus the margin, else *inferior*: not shown to be as good.
 
 A wider interval about the same difference therefore never turns a refusal into a pass.
 
@@ -25,12 +27,15 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil, isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mediafm.config import GateSettings
 from mediafm.probes.intervals import lower_bound
 from mediafm.probes.vectors import Floats
 from mediafm.types import Json
+
+if TYPE_CHECKING:
+    from mediafm.probes.measure import Measured
 
 NOT_INFERIOR, INFERIOR, UNDECIDABLE = "not_inferior", "inferior", "undecidable"
 
@@ -119,6 +124,7 @@ def judge_task(
     replicates: Floats,
     num_test_groups: int,
     rules: GateRules,
+    beats_chance: bool = True,
 ) -> GateTask:
     """One task's verdict.
 
@@ -126,13 +132,14 @@ def judge_task(
         candidate, champion: what each reaches on all test groups, in the task's measure (higher is better).
         replicates: float64 [B], candidate - champion on drawn test groups, paired; NaN where a draw has no measure.
         num_test_groups: labelled groups that could be drawn.
+        beats_chance: whether one of the two is above chance, see `judge_measured`.
     """
     difference = candidate - champion
     if not isfinite(difference):
         return unmeasured(task, measure, "it could not be measured on the test groups", num_test_groups, rules)
     lower = lower_bound(difference, replicates, num_test_groups, rules.settings.confidence)
     half_width = None if lower is None else difference - lower
-    verdict, reason = _verdict(difference, half_width, num_test_groups, rules)
+    verdict, reason = _verdict(difference, half_width, num_test_groups, beats_chance, rules)
     more = (_groups_more(half_width, num_test_groups, rules) or None) if verdict == UNDECIDABLE else None
     return GateTask(
         task=task,
@@ -147,6 +154,30 @@ def judge_task(
         reason=reason if more is None else f"{reason}; {_more_sentence(more, rules)}",
         num_groups_more=more,
         num_titles_more=None if more is None else _titles(more, rules),
+    )
+
+
+def judge_measured(
+    task: str, measure: str, candidate: Measured, champion: Measured, num_test_groups: int, rules: GateRules
+) -> GateTask:
+    """One task's verdict on what `mediafm.probes.measure` found of both, on the same drawn groups.
+
+    Whether one beats chance is asked of both, each with half of the error that the rules allow (Bonferroni).
+    """
+    confidence = (1 + rules.settings.confidence) / 2
+    lowest = [
+        (lower_bound(one.interval.value, one.replicates, num_test_groups, confidence), one.chance)
+        for one in (candidate, champion)
+    ]
+    return judge_task(
+        task,
+        measure,
+        candidate=candidate.interval.value,
+        champion=champion.interval.value,
+        replicates=candidate.replicates - champion.replicates,
+        num_test_groups=num_test_groups,
+        rules=rules,
+        beats_chance=any(low is not None and low > chance for low, chance in lowest),
     )
 
 
@@ -198,7 +229,9 @@ def judge(measured: Sequence[GateTask], rules: GateRules) -> Judgement:
     return Judgement(verdict=NOT_INFERIOR, tasks=tuple(gated), reason=reason)
 
 
-def _verdict(difference: float, half_width: float | None, num_groups: int, rules: GateRules) -> tuple[str, str]:
+def _verdict(
+    difference: float, half_width: float | None, num_groups: int, beats_chance: bool, rules: GateRules
+) -> tuple[str, str]:
     """The order is the module's."""
     margin, least = rules.settings.margin, rules.settings.min_test_groups
     if num_groups < least:
@@ -210,6 +243,11 @@ def _verdict(difference: float, half_width: float | None, num_groups: int, rules
         return INFERIOR, f"inferior: {difference:+.3f}, and even the upper bound lies below {-margin:+.3f}"
     if half_width > margin:
         return UNDECIDABLE, f"undecidable: {found}, a half width of {half_width:.3f} where {margin:.3f} is the most"
+    if not beats_chance:
+        return (
+            UNDECIDABLE,
+            "undecidable: neither is above chance on it; it tells no one apart (`exclude` leaves it out)",
+        )
     if difference - half_width > -margin:
         return NOT_INFERIOR, f"not inferior: {found}, above {-margin:+.3f}"
     return INFERIOR, f"not shown to be as good: {found}, not above {-margin:+.3f}"

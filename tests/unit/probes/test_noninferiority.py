@@ -73,6 +73,21 @@ def test_draws_that_cannot_be_measured_leave_no_interval() -> None:
     assert "could not be measured" in lost.reason
 
 
+def test_where_neither_beats_chance_nobody_passes_and_a_clear_loser_still_loses() -> None:
+    for difference, verdict in ((0.0, "undecidable"), (0.03, "undecidable"), (-0.3, "inferior")):
+        found = judge_task(
+            "noise",
+            "m",
+            candidate=0.3 + difference,
+            champion=0.3,
+            replicates=difference + 0.001 * np.random.default_rng(0).normal(size=50),
+            num_test_groups=20,
+            rules=rules(),
+            beats_chance=False,
+        )
+        assert (found.verdict, found.num_titles_more) == (verdict, None)
+
+
 def test_a_task_survives_json_exactly() -> None:
     for task in (task_of(0.01, 0.01), task_of(0.01, 0.05), unmeasured("a", "", "no labels", 0, rules())):
         assert GateTask.from_json(json.loads(json.dumps(task.as_json(), allow_nan=False))) == task
