@@ -186,7 +186,8 @@ def pooled(vectors_nD: NDArray[np.float32], overlap_seconds: NDArray[np.float64]
             where=f"{len(wide_nD)} shots by {pool}",
             remedy="Use the shots' own vectors.",
         )
-    return (found_D / norm).astype(np.float32)
+    unit_D: NDArray[np.float32] = (found_D / norm).astype(np.float32)
+    return unit_D
 
 
 def _span(title: TitleShots, start_seconds: float | None, end_seconds: float | None, where: str) -> Span:

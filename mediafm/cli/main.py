@@ -11,6 +11,7 @@ import click
 
 from mediafm.cli.audit import audit
 from mediafm.cli.cost import cost, estimate
+from mediafm.cli.embed import embed
 from mediafm.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from mediafm.cli.export import export
 from mediafm.cli.import_embeddings import import_embeddings
@@ -48,6 +49,7 @@ def library() -> None:
 VERBS: Sequence[click.Command] = (
     audit,
     cost,
+    embed,
     estimate,
     export,
     import_embeddings,

@@ -30,8 +30,8 @@ TIERS: tuple[frozenset[str], ...] = (
 WITHIN_TIER = {("fusion", "lineage"), ("data", "store"), ("registry", "embedder"), ("objective", "model")}
 """Arrows inside a tier that are wanted: room -> room."""
 
-PUBLIC_API = "mediafm.loading"
-"""What `mediafm/__init__.py` looks up at first use, and the only thing of ours that it may name."""
+PUBLIC_API = {"mediafm.loading", "mediafm.steps.clip_embeddings"}
+"""What `mediafm/__init__.py` looks up at first use, and the only things of ours that it may name."""
 
 
 def sources(package: str) -> list[Path]:
@@ -59,7 +59,7 @@ def tier_of(room: str) -> int:
 def test_a_room_imports_only_from_rooms_below_it(file: Path) -> None:
     room = room_of(file)
     if room == "__init__":
-        assert {module for module in imported_modules(file) if module.startswith("mediafm")} == {PUBLIC_API}
+        assert {module for module in imported_modules(file) if module.startswith("mediafm")} == PUBLIC_API
         return
     wrong = []
     for module in imported_modules(file):
