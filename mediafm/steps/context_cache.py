@@ -99,7 +99,7 @@ def _read(file: Path) -> Halves | None:
     """What stands there, whole; None where nothing does, or where it is damaged."""
     try:
         content = file.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         warnings.warn(f"{file} is not read: {error}", RuntimeWarning, stacklevel=2)
