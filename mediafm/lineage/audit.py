@@ -170,7 +170,12 @@ def _checkpoint(
     return AuditNode(
         kind="checkpoint",
         name=short(sha256),
-        facts={**_value_facts(rows), "sha256": sha256, "decisions": [_plain(row) for row in decisions]},
+        facts={
+            **_value_facts(rows),
+            "sha256": sha256,
+            "decided": "; then ".join(map(_decided, decisions)),
+            "decisions": [_plain(row) for row in decisions],
+        },
         children=(_manifest(connection, manifest, title_id, names_titles=names_titles),) if manifest else (),
     )
 
@@ -233,6 +238,12 @@ def _value_facts(rows: Sequence[Row]) -> dict[str, Json]:
     runs: list[Json] = list(dict.fromkeys(row["run_id"] for row in rows))
     hidden = ("table_name", "title_id", "state", "reason", "inputs", "facets", "run_id", "checkpoint_sha256")
     return {**_plain(rows[-1], leave_out=hidden), "runs": runs}
+
+
+def _decided(row: Row) -> str:
+    """A decision in short: numbers and rules stand in the JSON."""
+    details = json.loads(row["details"])
+    return f"{details.get('verdict')} ({details.get('reason')})"
 
 
 def _plain(row: Row, leave_out: Sequence[str] = ()) -> dict[str, Json]:

@@ -26,7 +26,7 @@ _INLINE = (
     "problem",
 )
 """Facts that stand beside a node's name in the text."""
-_BELOW = ("reason", "producer", "details", "num_titles_by_split", "decisions")
+_BELOW = ("reason", "producer", "details", "num_titles_by_split", "decided")
 """Facts that stand under it; all others are in the JSON only."""
 _HASH = re.compile(r"(?<![0-9a-f/])([0-9a-f]{16})[0-9a-f]{48}(?![0-9a-f])")
 """A whole hash that is no part of a path: people see its first digits."""

@@ -13,6 +13,7 @@ from mediafm.errors import NotFoundError
 from mediafm.lineage.audit import audit_checkpoint, audit_title
 from mediafm.lineage.audit_tree import MAX_LINE_LENGTH, AuditNode
 from mediafm.lineage.fingerprint import short
+from mediafm.lineage.records import LedgerRecord
 from mediafm.lineage.tables import TABLES
 from mediafm.store.ledger import LedgerWriter
 from mediafm.store.store import Store
@@ -147,3 +148,26 @@ def test_names_come_first_and_long_lines_are_cut() -> None:
     first, second = AuditNode(kind="value", name="x", facts=facts).as_text().splitlines()
     assert first.endswith("…")
     assert second.strip() == "producer encoder.name=lite-video, encoder.frames=8"
+
+
+def test_what_was_decided_about_a_checkpoint_is_told_verdict_first(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    tasks = [{"task": f"task {number}", "verdict": "not_inferior"} for number in range(20)]
+    for verdict, reason in (("refused", "inferior on tone"), ("overridden", "promoted by a person: it is not")):
+        details = {"candidate_sha256": CHECKPOINT, "reason": reason, "tasks": tasks, "verdict": verdict}
+        with LedgerWriter(store, RUN) as ledger:
+            ledger.add(
+                LedgerRecord(
+                    asset="champion",
+                    table="decisions",
+                    fingerprint=CHECKPOINT,
+                    checkpoint_sha256=CHECKPOINT,
+                    details=details,
+                )
+            )
+    with connect(store) as connection:
+        found = audit_checkpoint(connection, CHECKPOINT)
+    assert "decided refused (inferior on tone); then overridden (promoted by a person: it is not)" in found.as_text()
+    decisions = found.facts["decisions"]
+    assert isinstance(decisions, list)
+    assert len(decisions) == 2
