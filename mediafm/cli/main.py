@@ -21,6 +21,7 @@ from mediafm.cli.score_shots import score_shots
 from mediafm.cli.search import search
 from mediafm.cli.sql import sql
 from mediafm.cli.status import status
+from mediafm.cli.tag import tag
 from mediafm.cli.train import train
 from mediafm.errors import CatalogError, ConfigError, MediaFMError, NotFoundError
 
@@ -59,6 +60,7 @@ VERBS: Sequence[click.Command] = (
     search,
     sql,
     status,
+    tag,
     train,
 )
 for _verb in VERBS:
