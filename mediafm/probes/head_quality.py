@@ -19,7 +19,14 @@ from mediafm.probes.design import MACRO, PLAIN, TAU, TAU_ACROSS, TaskDesign
 from mediafm.probes.head import ClassQuality, Head, HeadQuality
 from mediafm.probes.intervals import Interval, draw_weights, interval
 from mediafm.probes.labels import LabelKind
-from mediafm.probes.ranking import average_precision, drawn_average_precision, nan_mean, tau_within_titles, weighted_tau
+from mediafm.probes.ranking import (
+    average_precision,
+    drawn_average_precision,
+    drawn_fold_mean,
+    nan_mean,
+    tau_within_titles,
+    weighted_tau,
+)
 from mediafm.probes.vectors import Flags, Floats, Indexes
 
 DEFAULTS = ProbeSettings()
@@ -160,16 +167,17 @@ def _of_classes(judged: Judged) -> HeadQuality:
 
 def _of_one(judged: Judged, is_positive: Flags, scores: Floats) -> tuple[float, float, Floats]:
     """Average precision of one class, what equal scores reach, and the replicates; averaged over folds."""
-    value, chance, drawn = [], [], []
+    value, chance, drawn, drawn_share = [], [], [], []
     for fold in range(int(judged.folds.max(initial=-1)) + 1):
         at = judged.folds == fold
         value.append(average_precision(is_positive[at], scores[at]))
         chance.append(average_precision(is_positive[at], np.zeros(int(at.sum()))))
         drawn.append(drawn_average_precision(is_positive[at], scores[at], judged.draws_BG[:, judged.group[at]]))
+        drawn_share.append(judged.draws_BG[:, np.unique(judged.group[at])].mean(axis=1))
     return (
         float(nan_mean(np.array(value), axis=0)),
         float(nan_mean(np.array(chance), axis=0)),
-        nan_mean(np.stack(drawn), axis=0),
+        drawn_fold_mean(np.stack(drawn), np.stack(drawn_share)),
     )
 
 

@@ -16,7 +16,13 @@ from mediafm.probes.design import MICRO, PEARSON, TAU, TAU_ACROSS, TaskDesign
 from mediafm.probes.intervals import Interval, interval
 from mediafm.probes.labels import LabelKind
 from mediafm.probes.linear import LINEAR, LinearSettings, held_out_scores
-from mediafm.probes.ranking import average_precision, drawn_average_precision, nan_mean, tau_within_titles
+from mediafm.probes.ranking import (
+    average_precision,
+    drawn_average_precision,
+    drawn_fold_mean,
+    nan_mean,
+    tau_within_titles,
+)
 from mediafm.probes.vectors import Flags, Floats
 
 
@@ -130,20 +136,12 @@ def _measured_precision(design: TaskDesign, scores: Floats, measure_name: str) -
         replicates.append(_drawn_precision(is_positive, scores[tested], weights, pooled))
         drawn_share.append(design.draws_BG[:, np.unique(design.group[tested])].mean(axis=1))
     mean = float(nan_mean(np.array(value), axis=0))
-    drawn = _weighted_mean(np.stack(replicates), np.stack(drawn_share))
+    drawn = drawn_fold_mean(np.stack(replicates), np.stack(drawn_share))
     return Measured(
         interval=interval(mean, drawn, design.num_groups, 0.0, 1.0),
         chance=float(nan_mean(np.array(chance), axis=0)),
         replicates=drawn,
     )
-
-
-def _weighted_mean(values_FB: Floats, weights_FB: Floats) -> Floats:
-    """Over folds, of what is not NaN; float64 [B], NaN where nothing is."""
-    weights = np.where(np.isfinite(values_FB), weights_FB, 0.0)
-    total = weights.sum(axis=0)
-    mean: Floats = (np.nan_to_num(values_FB) * weights).sum(axis=0) / np.where(total > 0, total, np.nan)
-    return mean
 
 
 def _precision(is_positive: Flags, scores: Floats, pooled: bool) -> float:

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from mediafm.probes.ranking import average_precision, drawn_average_precision, nan_mean, tau_within_titles
+from mediafm.probes.ranking import (
+    average_precision,
+    drawn_average_precision,
+    drawn_fold_mean,
+    nan_mean,
+    tau_within_titles,
+)
 
 
 @given(num_clips=st.integers(2, 40), seed=st.integers(0, 2**32 - 1))
@@ -67,3 +73,15 @@ def test_nan_mean_leaves_out_what_is_not_known() -> None:
     found = nan_mean(np.array([[1.0, np.nan], [3.0, np.nan]]), axis=0)
     assert found[0] == 2.0
     assert np.isnan(found[1])
+
+
+def test_a_draw_of_folds_of_one_group_is_the_bootstrap_of_a_mean() -> None:
+    """Drawn values over folds of one group each spread as drawn values of a plain mean do."""
+    rng = np.random.default_rng(0)
+    values, draws = rng.normal(size=10), rng.multinomial(10, np.full(10, 0.1), size=500).T.astype(np.float64)
+    measured = np.where(draws > 0, values[:, None], np.nan)
+    assert drawn_fold_mean(measured, draws) == pytest.approx(values @ draws / 10)
+    unmeasured = np.full((10, 1), np.nan)
+    assert np.isnan(drawn_fold_mean(unmeasured, np.ones((10, 1)))).all()
+    unmeasured[3] = 0.25
+    assert drawn_fold_mean(unmeasured, np.full((10, 1), 2.0)).tolist() == [0.25]
