@@ -1,13 +1,16 @@
-"""Stored vectors as probes and searches see them: feature sets by name, read one title at a time."""
+"""Stored vectors as probes and searches see them, and what checkpoints make of them; read one title at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from mediafm.data.sequences import TitleSequence
 from mediafm.embedder import Embedder
-from mediafm.probes.vectors import TitleShots, TitleVectors
+from mediafm.probes.features import every_shot_alike
+from mediafm.probes.vectors import Indexes, TitleShots, TitleVectors
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.sequences import read_sequence
 from mediafm.steps.workspace import Workspace
@@ -15,6 +18,32 @@ from mediafm.store.vectors import arrow_to_vectors
 from mediafm.types import Modality
 
 FeatureSource = Callable[[], Iterator[TitleVectors]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TitleInputs:
+    """What a model reads of a title.
+
+    sequence: the shots that have a fused vector. shot_index: int64, which those are.
+    num_shots: of the title, with and without a vector.
+    """
+
+    sequence: TitleSequence
+    shot_index: Indexes
+    num_shots: int
+
+
+def read_inputs(workspace: Workspace, title: PresentTitle, with_metadata: bool) -> TitleInputs:
+    """A title's stored sequence. Raises `NotFoundError`, `IntegrityError`.
+
+    Args:
+        with_metadata: whether [GLOBAL] is told the title's metadata; comparisons of checkpoints leave it out.
+    """
+    store = workspace.store
+    fused = title.chain.identity("fused_embeddings")
+    metadata = store.key(title.chain.identity("metadata_embeddings")) if with_metadata else None
+    sequence, shot_index = read_sequence(store, title.title_id, store.key(fused), metadata)
+    return TitleInputs(sequence=sequence, shot_index=shot_index, num_shots=store.read(fused, ["shot_index"]).num_rows)
 
 
 def title_shots(workspace: Workspace, titles: Sequence[PresentTitle]) -> Iterator[TitleShots]:
@@ -43,29 +72,35 @@ def stored_features(workspace: Workspace, titles: Sequence[PresentTitle], table:
     return read
 
 
+def metadata_features(workspace: Workspace, titles: Sequence[PresentTitle]) -> FeatureSource:
+    """Each title's metadata vector as the vector of each of its shots; absent for titles without metadata."""
+
+    def read() -> Iterator[TitleVectors]:
+        for title in titles:
+            num_shots = workspace.store.read(title.chain.identity("spans"), ["shot_index"]).num_rows
+            rows = workspace.store.read(title.chain.identity("metadata_embeddings"), ["vector"])
+            vectors, is_present = arrow_to_vectors(rows.column("vector"))
+            yield every_shot_alike(title.title_id, vectors[0], num_shots, bool(is_present[0]))
+
+    return read
+
+
 def contextual_features(
     workspace: Workspace, titles: Sequence[PresentTitle], embedder: Embedder, with_metadata: bool = False
 ) -> FeatureSource:
-    """What a checkpoint that is not served yet makes of the titles; nothing is stored.
-
-    Args:
-        with_metadata: whether [GLOBAL] is told the title's metadata; comparisons of checkpoints leave it out.
-    """
+    """What a checkpoint makes of the titles; nothing is stored."""
 
     def read() -> Iterator[TitleVectors]:
-        store = workspace.store
         for title in titles:
-            fused = title.chain.identity("fused_embeddings")
-            metadata = store.key(title.chain.identity("metadata_embeddings")) if with_metadata else None
-            sequence, shot_index = read_sequence(store, title.title_id, store.key(fused), metadata)
-            num_shots = store.read(fused, ["shot_index"]).num_rows
+            inputs = read_inputs(workspace, title, with_metadata)
             width = embedder.checkpoint.model.hidden_dim
-            vectors = embedder.embed(sequence).shots if sequence.num_shots else np.zeros((0, width), np.float32)
-            yield TitleVectors.from_rows(title.title_id, shot_index, vectors, num_shots)
+            is_empty = inputs.sequence.num_shots == 0
+            vectors = np.zeros((0, width), np.float32) if is_empty else embedder.embed(inputs.sequence).shots
+            yield TitleVectors.from_rows(title.title_id, inputs.shot_index, vectors, inputs.num_shots)
 
     return read
 
 
 def unimodal_tables() -> dict[str, str]:
-    """Feature name -> table, for the three modalities and the fused vector."""
-    return {**{str(modality): f"{modality}_embeddings" for modality in Modality}, "fused": "fused_embeddings"}
+    """Feature name -> table, for the three modalities."""
+    return {str(modality): f"{modality}_embeddings" for modality in Modality}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mediafm.probes.embedding_map import embedding_map
+from mediafm.probes.noninferiority import GateTask
 from mediafm.steps.contextual import champion_sha256, space_producers
 from mediafm.steps.decision import NONE, Decision
-from mediafm.steps.evaluation import Evaluation, evaluate_candidate, evaluate_served, is_served_measured
+from mediafm.steps.evaluation import evaluate_candidate, evaluate_served, is_served_measured
+from mediafm.steps.evaluation_report import Evaluation
 from mediafm.steps.features import stored_features
 from mediafm.steps.gate import move_champion
 from mediafm.steps.mirror import mirror_alias, mirror_decision, registry_of
@@ -77,14 +79,17 @@ def run_gate(workspace: Workspace) -> Decision:
             is_provisional=bool(pointer and pointer.value["is_provisional"]),
             reason="there is no new checkpoint: " + (plan_manifest(workspace).reason or "train one first"),
         )
-    decision = move_champion(workspace, sha256)
+    evaluation = evaluate_candidate(workspace, sha256)[0]
+    heard = evaluation.gate or {"tasks": [], "test_set": None}
+    tasks = [GateTask.from_json(task) for task in heard["tasks"]]
+    decision = move_champion(workspace, sha256, tasks, heard["test_set"], evaluation.against)
     mirror_decision(workspace, decision)
     return decision
 
 
-def serve_champion(workspace: Workspace) -> ServedManifest:
+def serve_champion(workspace: Workspace, *, allow_missing: bool = False) -> ServedManifest:
     """Moves the serving pointer if it may; MLflow's alias follows."""
-    served = serve(workspace)
+    served = serve(workspace, allow_missing=allow_missing)
     mirror_alias(workspace, SERVING, served.checkpoint_sha256)
     return served
 
