@@ -15,6 +15,7 @@ from mediafm.cli.embed import embed
 from mediafm.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from mediafm.cli.export import export
 from mediafm.cli.import_embeddings import import_embeddings
+from mediafm.cli.probe import probe
 from mediafm.cli.sample import sample
 from mediafm.cli.say import say
 from mediafm.cli.score_shots import score_shots
@@ -54,6 +55,7 @@ VERBS: Sequence[click.Command] = (
     estimate,
     export,
     import_embeddings,
+    probe,
     sample,
     say,
     score_shots,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from mediafm.catalog.title import Problem
 from mediafm.probes.context_bought import ContextBought
@@ -89,6 +91,19 @@ class ProbeReport:
             "dropped": [asdict(problem) for problem in self.dropped],
             "not_measured": [asdict(problem) for problem in self.not_measured],
         }
+
+    @classmethod
+    def from_json(cls, parts: Mapping[str, Any]) -> ProbeReport:
+        """The inverse of `as_json`."""
+        bought = [{name: value for name, value in row.items() if name != "sentence"} for row in parts["context_bought"]]
+        return cls(
+            rows=tuple(ProbeRow(**{**row, "strengths": tuple(row["strengths"])}) for row in parts["rows"]),
+            context_bought=tuple(ContextBought(**row) for row in bought),
+            differences=tuple(ProbeDifference(**row) for row in parts["differences"]),
+            dropped=tuple(Problem(**problem) for problem in parts["dropped"]),
+            not_measured=tuple(Problem(**problem) for problem in parts["not_measured"]),
+            labels_sha256=parts["labels_sha256"],
+        )
 
     def as_markdown(self) -> str:
         """See `report_text.markdown`."""

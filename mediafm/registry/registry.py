@@ -200,6 +200,16 @@ class Registry:
             numbers = metrics_of(metrics, step or 0, int(time.time() * 1000), model_id)
             client.log_batch(str(model.source_run_id), metrics=numbers)
 
+    def log_probe_files(self, model_id: str, files: Mapping[str, bytes], folder: str) -> None:
+        """Puts a report's tables and pictures beside a LoggedModel, and on its run's page, under `folder`."""
+        client, _ = self._client()
+        with refusals(f"model {model_id}"), tempfile.TemporaryDirectory(prefix="mediafm-probes-") as place:
+            for name, data in files.items():
+                (Path(place) / name).write_bytes(data)
+            run_id = str(client.get_logged_model(model_id).source_run_id)
+            client.log_model_artifacts(model_id, place, folder)
+            client.log_artifacts(run_id, place, folder)
+
     def _require(self, sha256: str) -> RegisteredVersion:
         found = self.find(sha256)
         if found is None:

@@ -45,6 +45,11 @@ class Evaluation:
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
 
+    def files(self, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+        """The report for people and for programs, and its pictures, by file name."""
+        report = {"probes.md": self.markdown.encode(), REPORT_FILE: canonical_json(self.as_json()).encode()}
+        return report | {f"{name}.png": png for name, png in pictures.items()}
+
     def metrics(self) -> dict[str, float]:
         """The numbers by flat name, as MLflow takes them."""
         found = {

@@ -64,6 +64,7 @@ def evaluate_newest(workspace: Workspace) -> Evaluated | None:
     version = registry.find(sha256)
     if version is not None and evaluation.was_made:
         registry.log_probe_metrics(version.model_id, evaluation.metrics())
+        registry.log_probe_files(version.model_id, evaluation.files(pictures), "probes")
     return Evaluated(evaluation=evaluation, pictures=pictures)
 
 
