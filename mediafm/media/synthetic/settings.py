@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from mediafm.errors import ConfigError
 from mediafm.types import Json
 
-SAMPLE_VERSION = 1
+SAMPLE_VERSION = 2
 """Raised whenever the same settings and seed would give other titles, truth or labels."""
 
 
