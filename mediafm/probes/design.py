@@ -111,7 +111,7 @@ def design_task(task: TaskClips, settings: ProbeSettings, test_groups: Collectio
     dropped: list[Problem] = []
     if not impossible:
         targets, dropped = measurable(task, targets, group, title, _parts(folds), settings)
-        impossible = _without_classes(targets, dropped)
+        impossible = _without_classes(task, targets, dropped)
     return TaskDesign(
         task=task,
         measures=measures_of(task, targets.is_within_titles, settings.task(task.task).measures),
@@ -196,9 +196,9 @@ def _impossible(task: TaskClips, folds: Indexes, has_test_groups: bool) -> str:
     return "" if (folds < 0).any() else "all of its clips come from groups that are tested; none is left to train on"
 
 
-def _without_classes(targets: Targets, dropped: list[Problem]) -> str:
+def _without_classes(task: TaskClips, targets: Targets, dropped: list[Problem]) -> str:
+    """Why no class is left, or ""; what each lacks stands in `dropped`."""
     if targets.classes:
         return ""
-    if len(dropped) == 1:
-        return dropped[0].sentence
-    return "no class has labels in enough groups"
+    is_score = task.kind is LabelKind.SCORE
+    return "; ".join(problem.sentence for problem in dropped) if is_score else "no class has labels in enough groups"

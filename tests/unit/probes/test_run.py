@@ -68,11 +68,17 @@ def test_what_the_vectors_know_is_found_and_what_they_do_not_is_not(catalogue: A
 
 @pytest.mark.parametrize("kind", LabelKind)
 def test_a_label_that_is_noise_beats_chance_nowhere(catalogue: Any, kind: LabelKind) -> None:
-    """Ten noise tasks of each kind by two feature sets; vectors carry their title, classes differ in frequency."""
+    """Ten noise tasks of each kind by two feature sets; vectors carry their title, classes differ in frequency.
+
+    An interval errs upwards in one row of eighty (2.5 % of tasks, by two sets), so one of these twenty may; see the
+    slow test for the rate.
+    """
+    above = []
     for seed in range(10):
         hidden = np.random.default_rng(1000 + seed).normal(size=catalogue.truth.shape) + CLASS_OFFSETS
         labels = catalogue.labels(f"noise-{seed}", kind, lambda title, shot, h=hidden: KINDS[kind](h[title], shot))
-        assert [row for row in run(catalogue, labels).rows if row.is_above_chance] == []
+        above += [row for row in run(catalogue, labels).rows if row.is_above_chance]
+    assert len(above) <= 1
 
 
 @pytest.mark.slow
