@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mediafm.config import ProbeSettings, TaskSettings
 from mediafm.errors import LineageMismatchError
 from mediafm.probes.annotators import merged
+from mediafm.probes.clip_pooling import Pooling
 from mediafm.probes.clips import clip_vectors, find_clips
 from mediafm.probes.label_rows import LabelValue
 from mediafm.probes.labels import LabelKind, LabelRow, LabelSet
@@ -103,3 +105,15 @@ def test_annotators_become_one_opinion(values: list[LabelValue], agreed: LabelVa
     assert found.value == agreed
     assert found.kind == rows[0].kind
     assert LabelKind(found.kind)
+
+
+def test_pooling_is_configured_by_task_and_pairs_have_their_own() -> None:
+    settings = ProbeSettings(tasks={"x": TaskSettings(pooling="max")})
+    whole, pair = label_set(row()), label_set(replace(row(True, shot=0), is_pair=True))
+    task = find_clips(whole, {"t": TITLE}, settings)
+    assert (task.pooling, find_clips(whole, {"t": TITLE}).pooling) == (Pooling.MAX, Pooling.MEAN)
+    assert find_clips(pair, {"t": TITLE}, settings).pooling is Pooling.PAIR
+    vectors = np.array([[1, 0], [0, 1], [0, -1]], dtype=np.float32)
+    title = TitleVectors(title_id="t", vectors=vectors, is_present=np.ones(3, dtype=bool))
+    (found,) = clip_vectors([task], [title])
+    assert found.vectors == pytest.approx(np.array([[0.5**0.5, 0.5**0.5]]), abs=1e-6)
