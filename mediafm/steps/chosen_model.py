@@ -134,9 +134,8 @@ def _without_model(config: Config, needs_model: bool) -> ChosenModel:
 
 def _producers(config: Config, store: Store, sha256: str, space: Mapping[str, Any] | None) -> Mapping[str, Producer]:
     """As the ledger recorded them with the checkpoint; for one that was trained elsewhere, the configured ones."""
-    rows = [row for row in records(store, ["checkpoints"]) if row.checkpoint_sha256 == sha256]
-    if rows:
-        recorded: Any = rows[-1].details["producers"]
+    recorded = _recorded(store, sha256)
+    if recorded is not None:
         return {**recorded, **checkpoint_producers(sha256)}
     configured = configured_producers(config, load_profile(config.profile))
     ours: Any = configured["fused_embeddings"]["space"]
@@ -148,6 +147,21 @@ def _producers(config: Config, store: Store, sha256: str, space: Mapping[str, An
             remedy="Choose the profile of the encoders that it was trained on (--profile).",
         )
     return {**configured, **checkpoint_producers(sha256)}
+
+
+def _recorded(store: Store, sha256: str) -> Mapping[str, Producer] | None:
+    """What the ledger says; asked once for each checkpoint, whose space never changes."""
+    key = (store.root, sha256)
+    if key not in _RECORDED:
+        rows = [row for row in records(store, ["checkpoints"]) if row.checkpoint_sha256 == sha256]
+        if not rows:
+            return None
+        producers: Any = rows[-1].details["producers"]
+        _RECORDED[key] = producers
+    return _RECORDED[key]
+
+
+_RECORDED: dict[tuple[Path, str], Mapping[str, Producer]] = {}
 
 
 def _device(config: Config, device: str | None) -> str:

@@ -135,7 +135,8 @@ def test_a_root_without_mlflow_is_said_and_none_is_made(tmp_path):
 
 def test_the_public_api_is_looked_up_when_it_is_asked_for():
     code = (
-        "import sys, mediafm; assert not {'torch', 'mlflow'} & set(sys.modules); assert {'embed', 'load'} <= set(dir(mediafm)); "
+        "import sys, mediafm; assert not {'torch', 'mlflow'} & set(sys.modules); "
+        "assert {'embed', 'embed_clips', 'load'} <= set(dir(mediafm)); "
         "mediafm.load; assert 'mlflow' not in sys.modules; assert 'torch' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
