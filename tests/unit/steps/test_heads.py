@@ -21,7 +21,7 @@ from mediafm.steps.heads import check_name, list_heads, load_head
 from mediafm.steps.workspace import Workspace
 from mediafm.store.store import Store
 from mediafm.store.views import connect, records
-from mediafm.testing.served_root import add_titles, embed_titles, hidden, new_root, serve_checkpoint
+from tests.unit.steps.hidden_root import add_titles, embed_titles, hidden, new_root, serve_checkpoint
 
 FIRST, SECOND = "a" * 64, "b" * 64
 TITLES = [f"title-{number:02d}" for number in range(16)]

@@ -22,7 +22,8 @@ from mediafm.steps.head_saving import save_head
 from mediafm.steps.tagging import Tagging, TitleTags, open_tagging
 from mediafm.steps.workspace import Workspace
 from mediafm.store.store import Store
-from mediafm.testing.served_root import (
+from mediafm.types import Span
+from tests.unit.steps.hidden_root import (
     NUM_SHOTS,
     add_titles,
     embed_titles,
@@ -31,7 +32,6 @@ from mediafm.testing.served_root import (
     seen_by,
     serve_checkpoint,
 )
-from mediafm.types import Span
 
 FIRST, SECOND = "a" * 64, "b" * 64
 TITLES = [f"title-{number:02d}" for number in range(14)]

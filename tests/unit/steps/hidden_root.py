@@ -1,4 +1,4 @@
-"""A root that serves contextual vectors, in tests: imported titles, true identities and records, no training.
+"""A root that serves contextual vectors: imported titles, true identities and records, no training.
 
 The vectors of a checkpoint are what is hidden in a shot (three numbers, the same whatever the checkpoint) through a
 random map of the checkpoint's own, plus noise: labels of the hidden numbers can be told, but not by a probe of another
