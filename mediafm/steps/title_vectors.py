@@ -74,7 +74,9 @@ class TitleReader:
                 f"the title is {title.state}: {title.reason}",
                 rule="a clip is made of a title that is ok",
                 where=f"title {title_id}",
-                remedy=f"`mediafm retry --title {title_id}` tries it again.",
+                remedy=f"`mediafm retry --title {title_id}` tries it again."
+                if title.state in (TitleState.QUARANTINED, TitleState.FAILED)
+                else "`mediafm run CATALOG` takes it in again once its file is there.",
             )
         return cls(store=store, title=title, model=model, cache=cache or KEPT)
 

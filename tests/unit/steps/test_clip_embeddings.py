@@ -337,7 +337,7 @@ def test_what_is_not_made_yet_is_said_with_its_reason(own: Root):
             )
         )
         workspace.ledger.flush()
-    with pytest.raises(NotFoundError, match="the title is vanished: the file is gone"):
+    with pytest.raises(NotFoundError, match=r"the title is vanished: the file is gone.*once its file is there"):
         mediafm.embed("served", config=own.config)
 
 
