@@ -15,7 +15,7 @@ from mediafm.probes.clips import TaskClips
 from mediafm.probes.compare import TaskResults, measure_tasks
 from mediafm.probes.feature_sets import OWN, FeatureSet, shot_sets
 from mediafm.probes.labels import Labels
-from mediafm.probes.noninferiority import GateRules, GateTask, judge_task, unmeasured
+from mediafm.probes.noninferiority import GateRules, GateTask, judge_measured, unmeasured
 from mediafm.steps.compared import embedder_of, trained_groups
 from mediafm.steps.features import contextual_features
 from mediafm.steps.gate import labelled_test_set
@@ -94,19 +94,8 @@ def _judged(result: TaskResults, test_groups: frozenset[str], rules: GateRules) 
     if design.impossible:
         num_groups = len(set(design.task.groups) & test_groups)
         return [unmeasured(design.task.task, "", design.impossible, num_groups, rules)]
-    judged = []
-    for measure in design.measures:
-        ours = result.results[CANDIDATE].measured[measure]
-        theirs = result.results[CHAMPION].measured[measure]
-        judged.append(
-            judge_task(
-                design.task.task,
-                measure,
-                candidate=ours.interval.value,
-                champion=theirs.interval.value,
-                replicates=ours.replicates - theirs.replicates,
-                num_test_groups=design.num_groups,
-                rules=rules,
-            )
-        )
-    return judged
+    ours, theirs = result.results[CANDIDATE].measured, result.results[CHAMPION].measured
+    return [
+        judge_measured(design.task.task, measure, ours[measure], theirs[measure], design.num_groups, rules)
+        for measure in design.measures
+    ]
