@@ -14,7 +14,8 @@ from mediafm.data.import_titles import ImportedTitle
 from mediafm.data.split import Shares, Split, hashed_split
 from mediafm.errors import ConfigError
 from mediafm.probes.labels import read_labels
-from mediafm.testing.labelled_root import CONFIG, LABELS, TASKS, VECTORS, write_labelled_root
+from mediafm.testing.labelled_root import CONFIG, LABELS, VECTORS, write_labelled_root
+from mediafm.testing.labelled_tasks import TASKS
 
 NUM_TITLES = 12
 
