@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mediafm.errors import ConfigError
+from mediafm.s3.place import root_place
+from mediafm.s3.settings import S3Settings
 from mediafm.types import Json, Modality
 
 CONFIG_FILE_NAME = "mediafm.toml"
@@ -276,7 +278,9 @@ class Config(Section):
     catalog: str | None = None
     root: str = ".mediafm"
     state: str | None = None
-    """Where Dagster's and MLflow's state lives; `<root>/state` unless set."""
+    """Where Dagster's and MLflow's state lives; `<root>/state` unless set, and always on this machine."""
+    cache: str | None = None
+    """What may be deleted at any time; `<root>/cache` unless set, and `<state>/cache` of a root in a bucket."""
     profile: str = "lite"
     """A shipped profile's name, or the path of a profile file."""
     device: str = "auto"
@@ -292,14 +296,50 @@ class Config(Section):
     probes: ProbeSettings = ProbeSettings()
     gate: GateSettings = GateSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
+    s3: S3Settings = S3Settings()
+
+    @property
+    def has_local_root(self) -> bool:
+        """Whether the root is a folder of this machine; else it is a prefix of a bucket."""
+        return "://" not in self.root
 
     @property
     def root_path(self) -> Path:
+        """The root's folder. Raises `ConfigError` of a root in a bucket, which has none."""
+        if not self.has_local_root:
+            raise ConfigError(f"the root {self.root}", rule="a root in a bucket is no folder of this machine")
         return Path(self.root).expanduser().absolute()
 
     @property
+    def root_name(self) -> str:
+        """The root for messages and records: an absolute path, or `s3://bucket/prefix`."""
+        return str(self.root_path) if self.has_local_root else self.root.rstrip("/")
+
+    @property
     def state_path(self) -> Path:
-        return Path(self.state).expanduser().absolute() if self.state else self.root_path / "state"
+        """Raises `ConfigError`: the root is in a bucket, and nobody said where its state lives."""
+        if self.state:
+            return Path(self.state).expanduser().absolute()
+        if not self.has_local_root:
+            raise ConfigError(
+                f"no state for the root {self.root}",
+                rule="the state of a root in a bucket lies on this machine, where it was said to",
+                where="state",
+                remedy='Set `state = "FOLDER"` in mediafm.toml, or give --state FOLDER.',
+            )
+        return self.root_path / "state"
+
+    @property
+    def files_path(self) -> Path:
+        """Where files of the root lie that must be files of this machine: in the root, else beside its state."""
+        return self.root_path if self.has_local_root else self.state_path
+
+    @property
+    def cache_path(self) -> Path:
+        """Where what may be deleted at any time lies, on this machine. Raises like `state_path`."""
+        if self.cache:
+            return Path(self.cache).expanduser().absolute()
+        return self.root_path / "cache" if self.has_local_root else self.state_path / "cache"
 
     def as_json(self) -> dict[str, Json]:
         """The configuration as JSON; `Config.model_validate` reads it back exactly."""
@@ -322,7 +362,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     if path is not None or file.is_file():
         values = _read_toml(file)
         base = file.absolute().parent
-        for key in ("catalog", "root", "state"):
+        for key in ("catalog", "root", "state", "cache"):
             if isinstance(values.get(key), str) and "://" not in values[key]:
                 values[key] = str(base / Path(values[key]).expanduser())
         if str(values.get("profile", "")).endswith(".toml"):
@@ -330,7 +370,18 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
         if isinstance(values.get("labels"), list):
             values["labels"] = [str(base / Path(str(item)).expanduser()) for item in values["labels"]]
     values.update({key: value for key, value in (overrides or {}).items() if value is not None})
-    return _validated(Config, values, str(file) if values else "defaults")
+    return _with_usable_root(_validated(Config, values, str(file) if values else "defaults"))
+
+
+def _with_usable_root(config: Config) -> Config:
+    """`config` itself. Raises `ConfigError` at once of a root that could not be used later."""
+    if not config.has_local_root:
+        root_place(config.root)
+    for name, place in (("state", config.state), ("cache", config.cache)):
+        if place and "://" in place:
+            raise ConfigError(f"{name} = {place!r}", rule=f"{name} is a folder of this machine", where=name)
+    _ = config.state_path
+    return config
 
 
 def configured(config: Config | Path | str | None) -> Config:
