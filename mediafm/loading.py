@@ -20,6 +20,7 @@ from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.registry.names import fetch_model, find_model
 from mediafm.registry.registry import Registry
 from mediafm.store.folders import CHECKPOINTS, folder_key, folders_beginning, has_folder, read_folder
+from mediafm.store.opening import open_store
 from mediafm.store.store import Store
 from mediafm.train.checkpoint import Checkpoint, from_files, from_folder
 
@@ -62,7 +63,7 @@ def load_checkpoint(
     if folder.is_dir():
         return _of_folder(folder)
     if _SHA256.fullmatch(text):
-        return _of_store(Store(configured(config).root_path), text)
+        return _of_store(open_store(configured(config)), text)
     raise NotFoundError(
         f"no model {text!r}",
         rule="a model is models:/NAME@ALIAS, models:/NAME/VERSION, a checkpoint's sha256 or its folder",
@@ -75,7 +76,7 @@ def _of_mlflow(uri: str, config: Config, tracking_uri: str | None) -> Checkpoint
     if tracking_uri is None:
         tracking_uri = Registry.at(config.state_path, config.orchestration).tracking_uri
     found = find_model(tracking_uri, uri)
-    store = Store(config.root_path)
+    store = open_store(config)
     if found.sha256 and has_folder(store, folder_key(CHECKPOINTS, found.sha256)):
         return _of_store(store, found.sha256)
     return fetch_model(tracking_uri, found)

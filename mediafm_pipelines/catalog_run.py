@@ -88,7 +88,7 @@ class CatalogRun:
 
         label_paths([Path(item).expanduser() for item in labels])  # what was just given must be there
         with self._open() as work:
-            found = scan_catalog(catalog, self.config.limits) if catalog else scan_known(work)
+            found = scan_catalog(catalog, self.config.limits, work.buckets) if catalog else scan_known(work)
             remember_inputs(work, [catalog] if catalog else [], labels)
             work.point_producers()
             problems = [*found.problems, *usable_labels(work)[1]]

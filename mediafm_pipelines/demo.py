@@ -40,7 +40,7 @@ def demo_catalog(config: Config, catalog: str | None, progress: Progress) -> Dem
         return DemoCatalog(catalog, (), f"The catalogue is {catalog}.")
     from mediafm.media.synthetic.catalog import write_sample
 
-    directory = config.root_path / "sample"
+    directory = config.files_path / "sample"
     progress.begin("sample titles", NUM_SAMPLE_TITLES)
     written = write_sample(directory, NUM_SAMPLE_TITLES, SAMPLE_SEED, lambda done, total: progress.advance())
     progress.end()
@@ -93,7 +93,7 @@ def _training_lines(work: Any, sha256: str) -> list[str]:
 
 
 def _next_lines(config: Config, served: list[str]) -> list[str]:
-    root = "" if config.root_path == Path(".mediafm").absolute() else f" --root {config.root_path}"
+    root = "" if config.root_name == str(Path(".mediafm").absolute()) else f" --root {config.root_name}"
     title = served[0] if served else "TITLE"
     return [
         f"  mediafm status{root}                          each title, its state and coverage",

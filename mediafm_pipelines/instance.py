@@ -54,7 +54,7 @@ def prepare_instance(config: Config) -> Path:
     state = config.state_path
     home = state / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    _claim(state, config.root_path)
+    _claim(state, config.root_name)
     settings = instance_settings(str(home), config.orchestration.max_concurrent_runs)
     file = home / "dagster.yaml"
     text = yaml.safe_dump(settings, sort_keys=False)
@@ -80,11 +80,11 @@ def foreign_home(config: Config) -> str | None:
     return None
 
 
-def _claim(state: Path, root: Path) -> None:
+def _claim(state: Path, root: str) -> None:
     file = state / ROOT_FILE
     if not file.exists():
         beside = state / f".{ROOT_FILE}.{os.getpid()}"
-        beside.write_text(json.dumps({"root": str(root)}))
+        beside.write_text(json.dumps({"root": root}))
         try:
             os.link(beside, file)
         except FileExistsError:
@@ -92,7 +92,7 @@ def _claim(state: Path, root: Path) -> None:
         finally:
             beside.unlink()
     claimed = json.loads(file.read_text())["root"]
-    if claimed != str(root):
+    if claimed != root:
         raise ConfigError(
             f"the state belongs to the root {claimed}",
             rule=f"one state serves one root, and this run's root is {root}",

@@ -40,7 +40,7 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
         "cost_usd": cost_usd,
         "checkpoint": checkpoint,
         "reason": reason,
-        "root": str(run.config.root_path),
+        "root": run.config.root_name,
         "dagster_runs": [result.run_id for result in run.results],
         "orphans": run.orphans,
         "problems": run.problems,

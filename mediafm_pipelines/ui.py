@@ -55,7 +55,7 @@ def _flags(config: Config) -> dict[str, str | None]:
     """What the code location needs to come to the same configuration."""
     return {
         "catalog": config.catalog,
-        "root": str(config.root_path),
+        "root": config.root_name,
         "state": str(config.state_path),
         "profile": config.profile,
         "device": config.device,

@@ -84,7 +84,7 @@ def _labels(workspace: Workspace, paths: Sequence[Path]) -> Labels:
         raise NotFoundError(
             "no labels",
             rule="probes need label files",
-            where=str(workspace.config.root_path),
+            where=workspace.config.root_name,
             remedy="Name a file: `mediafm probe LABELS`.",
         )
     return found
@@ -104,7 +104,7 @@ def _checkpoint(workspace: Workspace, prefix: str | None) -> str:
         raise NotFoundError(
             "no checkpoint is served or approved",
             rule="a probe reads a checkpoint's vectors",
-            where=str(workspace.config.root_path),
+            where=workspace.config.root_name,
             remedy="Train one first: `mediafm run`.",
         )
     return sha256

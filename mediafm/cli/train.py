@@ -89,7 +89,7 @@ def _on_ranks(workspace: Any) -> Any:
 def _folder(workspace: Any, sha256: str | None) -> str:
     from mediafm.store.folders import CHECKPOINTS, folder_key
 
-    return str(workspace.config.root_path / folder_key(CHECKPOINTS, str(sha256)))
+    return f"{workspace.config.root_name}/{folder_key(CHECKPOINTS, str(sha256))}"
 
 
 def _plan(workspace: Any, name: str | None, as_json: bool) -> None:

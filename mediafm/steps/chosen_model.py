@@ -117,7 +117,7 @@ def _of_embedder(config: Config, store: Store, embedder: Embedder) -> ChosenMode
 
 def _without_model(config: Config, needs_model: bool) -> ChosenModel:
     error = NotFoundError(
-        f"no checkpoint is served in {config.root_path}",
+        f"no checkpoint is served in {config.root_name}",
         rule="vectors in context are made by the served checkpoint, or by one that is named",
         remedy="`mediafm run CATALOG` trains one and serves it.",
     )
@@ -161,7 +161,7 @@ def _recorded(store: Store, sha256: str) -> Mapping[str, Producer] | None:
     return _RECORDED[key]
 
 
-_RECORDED: dict[tuple[Path, str], Mapping[str, Producer]] = {}
+_RECORDED: dict[tuple[Path | str, str], Mapping[str, Producer]] = {}
 
 
 def _device(config: Config, device: str | None) -> str:
@@ -173,9 +173,9 @@ class _LoadedCheckpoints:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Path, str, str], Embedder] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path | str, str, str], Embedder] = OrderedDict()
 
-    def get(self, root: Path, sha256: str, device: str, read: Callable[[], Checkpoint]) -> Embedder:
+    def get(self, root: Path | str, sha256: str, device: str, read: Callable[[], Checkpoint]) -> Embedder:
         from mediafm.embedder import Embedder
 
         key = (root, sha256, device)

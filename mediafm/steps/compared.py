@@ -174,7 +174,7 @@ def _untrained(
     """The same architecture before its first step, as the run itself began; why not, where its titles are gone."""
     config = TrainConfig.from_json(checkpoint.training)
     try:
-        corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.root_path / "cache")
+        corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.cache_path)
         models = untrained_models(config, manifest, corpus)
     except NotFoundError as error:
         return {}, [f"the untrained architecture is left out: its training titles are gone ({error.seen})"]

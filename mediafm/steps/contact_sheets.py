@@ -18,7 +18,7 @@ FOLDER = "contact_sheets"
 
 def sheets_folder(workspace: Workspace) -> Path:
     """Where the sheets of the root lie."""
-    return workspace.config.root_path / "cache" / FOLDER
+    return workspace.config.cache_path / FOLDER
 
 
 def draw_contact_sheets(workspace: Workspace, titles: Sequence[PresentTitle]) -> dict[str, Path]:

@@ -47,35 +47,35 @@ class ContextCache:
     _kept: OrderedDict[tuple[Path, str], Halves] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, root: Path, key: str, make: Callable[[], Halves]) -> Halves:
+    def get(self, cache: Path, key: str, make: Callable[[], Halves]) -> Halves:
         """The vectors under `key`: from memory, else from the root's cache, else from `make`, and kept then.
 
         Returns:
             float16 [n, D], not to be written to.
         """
-        kept = self._recall(root, key)
+        kept = self._recall(cache, key)
         if kept is not None:
             return kept
-        file = root / "cache" / FOLDER / f"{key}{SUFFIX}"
+        file = cache / FOLDER / f"{key}{SUFFIX}"
         found = _read(file)
         if found is None:
             found = make()
             self._write(file, found)
-        return self._remember(root, key, found)
+        return self._remember(cache, key, found)
 
-    def _recall(self, root: Path, key: str) -> Halves | None:
+    def _recall(self, cache: Path, key: str) -> Halves | None:
         """What this process holds under `key`."""
         with self._lock:
-            found = self._kept.get((root, key))
+            found = self._kept.get((cache, key))
             if found is not None:
-                self._kept.move_to_end((root, key))
+                self._kept.move_to_end((cache, key))
             return found
 
-    def _remember(self, root: Path, key: str, vectors: Halves) -> Halves:
+    def _remember(self, cache: Path, key: str, vectors: Halves) -> Halves:
         """Keeps vectors in this process only; those used longest ago make room."""
         vectors.flags.writeable = False
         with self._lock:
-            self._kept[(root, key)] = vectors
+            self._kept[(cache, key)] = vectors
             while sum(one.nbytes for one in self._kept.values()) > self.bounds.memory_bytes:
                 self._kept.popitem(last=False)
         return vectors

@@ -114,6 +114,6 @@ def _borrow(
 
 def _host(workspace: Workspace, device: str) -> EncoderHost:
     """The root's own cache and purse: what is bought once serves every title and run, and one budget holds for all."""
-    path = workspace.config.root_path / "cache" / FILE_NAME
+    path = workspace.config.cache_path / FILE_NAME
     purse = RootPurse(path, lambda: bought(workspace.store)[1])
     return EncoderHost(device=device, cache=BoughtVectors(path), purse=purse)

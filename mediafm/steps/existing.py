@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mediafm.config import Config
 from mediafm.errors import NotFoundError
+from mediafm.store.opening import is_begun, open_store
 from mediafm.store.store import Store
 
 
@@ -13,10 +14,11 @@ def existing_store(config: Config) -> Store:
     Raises:
         NotFoundError: nothing was ever written there.
     """
-    if not config.root_path.is_dir():
+    store = open_store(config)
+    if not is_begun(store):
         raise NotFoundError(
-            f"there is no root at {config.root_path}",
+            f"there is no root at {config.root_name}",
             rule="a root begins with a first run",
             remedy="`mediafm run CATALOG` makes one; `--root` names another.",
         )
-    return Store(config.root_path)
+    return store

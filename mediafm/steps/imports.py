@@ -27,7 +27,7 @@ from mediafm.steps.workspace import Workspace
 from mediafm.types import Json, TitleState
 
 FOLDER = "imports"
-"""Under the root: the labels that came with files of vectors."""
+"""In `Config.files_path`: the labels that came with files of vectors."""
 TITLES_AT_ONCE = 16
 """Held in memory together, so that the ledger is asked once for all of them."""
 
@@ -127,7 +127,7 @@ class _Labels:
 def _labels_file(workspace: Workspace, file: ImportFile) -> Path:
     """One for each file that is imported: its next import replaces them."""
     place = hashlib.sha256(str(file.path.absolute()).encode()).hexdigest()[:8]
-    return workspace.config.root_path / FOLDER / f"{file.stem}-{place}.jsonl"
+    return workspace.config.files_path / FOLDER / f"{file.stem}-{place}.jsonl"
 
 
 def _batches(titles: Iterator[ImportedTitle | RefusedTitle]) -> Iterator[list[ImportedTitle | RefusedTitle]]:

@@ -64,7 +64,7 @@ def plan_of(workspace: Workspace, manifest: TrainingManifest) -> tuple[TrainingP
         TrainingError: a number was not finite.
     """
     require_space(workspace, manifest)
-    corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.root_path / "cache")
+    corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.cache_path)
     config = resolve(workspace.config.training, manifest, corpus)
     device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
     return plan_training(manifest, corpus, config, device, workspace.config.training.preset), config
@@ -76,7 +76,7 @@ def _first_manifest(workspace: Workspace, is_kept: bool) -> TrainingManifest:
         raise NotFoundError(
             "no training manifest",
             rule=outcome.reason,
-            where=str(workspace.config.root_path),
+            where=workspace.config.root_name,
             remedy="`mediafm run CATALOG` brings titles to fused vectors.",
         )
     return outcome.manifest
@@ -88,7 +88,7 @@ def _whole_name(workspace: Workspace, name: str) -> str:
         raise NotFoundError(
             f"{len(matching)} manifests {name!r}",
             rule="a manifest is a folder, or the beginning of a sha256 that names one of the root's",
-            where=str(workspace.config.root_path),
+            where=workspace.config.root_name,
             remedy="Leave it out for the newest.",
         )
     return matching[0]

@@ -134,7 +134,7 @@ def target_of(workspace: Workspace, to: str | None = None) -> str:
         raise NotFoundError(
             f"{len(matching)} checkpoints {to[:16]!r} among those that were approved",
             rule=f"a rollback returns to one of {', '.join(one[:16] for one in known) or 'none yet'}",
-            where=str(workspace.config.root_path),
+            where=workspace.config.root_name,
             remedy='`mediafm promote --checkpoint SHA --reason "…"` approves any other.',
         )
     if champions and served:
@@ -148,7 +148,7 @@ def target_of(workspace: Workspace, to: str | None = None) -> str:
     raise NotFoundError(
         f"no checkpoint before {_checkpoint(served[-1])[:16]}" if served else "nothing was served yet",
         rule="a rollback returns to a checkpoint that readers got before",
-        where=str(workspace.config.root_path),
+        where=workspace.config.root_name,
         remedy="`mediafm status` names the champion and what readers get.",
     )
 

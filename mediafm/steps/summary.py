@@ -67,7 +67,7 @@ def root_status(config: Config) -> dict[str, Any]:
     pointers = Pointers(store)
     stands = rollout(store)
     return {
-        "root": str(config.root_path),
+        "root": config.root_name,
         "titles": titles,
         "states": dict(sorted(Counter(title["state"] for title in titles).items())),
         "transcribed": _transcribed(titles),

@@ -138,7 +138,7 @@ class TitleReader:
             return self.model.embedder().embed(sequence).shots.astype(np.float16)
 
         identity = stored if with_metadata else _without_metadata(stored)
-        vectors = self.cache.get(self.store.root, identity.fingerprint, make)
+        vectors = self.cache.get(self.store.cache, identity.fingerprint, make)
         return ShotVectors(
             vectors=vectors.astype(np.float32),
             shot_index=self._shots_with_vectors(),

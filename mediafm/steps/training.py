@@ -207,7 +207,7 @@ def _train(
     train_elsewhere: TrainElsewhere | None,
     watch: TrainingWatch,
 ) -> CheckpointOutcome:
-    corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.root_path / "cache")
+    corpus = open_corpus(manifest, sequence_loader(workspace.store), workspace.config.cache_path)
     config = resolve(workspace.config.training, manifest, corpus)
     device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
     run_folder = _run_folder(workspace, manifest, config, device)
@@ -275,7 +275,9 @@ def _job(
     workspace: Workspace, manifest: TrainingManifest, config: TrainConfig, device: str, run_folder: RunFolder
 ) -> TrainingJob:
     return TrainingJob(
-        root=str(workspace.config.root_path),
+        root=workspace.config.root_name,
+        cache=str(workspace.config.cache_path),
+        s3=workspace.config.s3.model_dump(mode="json"),
         manifest_sha256=manifest.sha256,
         config=config,
         device=device.partition(":")[0],
@@ -294,7 +296,7 @@ def _run_folder(workspace: Workspace, manifest: TrainingManifest, config: TrainC
         "device": device.partition(":")[0],
         "step_version": TRAINING_STEP_VERSION,
     }
-    return RunFolder(workspace.config.root_path / "cache" / "training" / short(fingerprint(identity)))
+    return RunFolder(workspace.config.cache_path / "training" / short(fingerprint(identity)))
 
 
 def _training_producer(workspace: Workspace) -> dict[str, Json]:

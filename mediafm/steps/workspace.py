@@ -18,9 +18,11 @@ from mediafm.lineage.fingerprint import Identity
 from mediafm.lineage.records import RunInfo
 from mediafm.media.info import MediaInfo
 from mediafm.progress import Progress, Silent
+from mediafm.s3.buckets import Buckets
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.producers import Producer, configured_producers, configured_space
 from mediafm.store.ledger import LedgerWriter
+from mediafm.store.opening import open_buckets, open_store
 from mediafm.store.pointers import PRODUCERS, Pointers
 from mediafm.store.store import Store
 from mediafm.store.views import newest_rows
@@ -66,7 +68,7 @@ class Workspace:
         Args:
             run_id: Dagster's run, or None outside Dagster.
         """
-        store = Store(config.root_path)
+        store = open_store(config)
         run = RunInfo(run_id=run_id or f"library-{uuid.uuid4().hex[:12]}", host=socket.gethostname())
         with LedgerWriter(store, run, config.orchestration.flush_every_titles) as ledger:
             yield cls(
@@ -84,6 +86,11 @@ class Workspace:
     @cached_property
     def pointers(self) -> Pointers:
         return Pointers(self.store)
+
+    @cached_property
+    def buckets(self) -> Buckets:
+        """How `s3://` is reached, by catalogues and readers of media."""
+        return open_buckets(self.config)
 
     @cached_property
     def space(self) -> Space:

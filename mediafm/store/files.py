@@ -1,4 +1,4 @@
-"""Where bytes rest: the one narrow place that knows a file system. Only the local one so far.
+"""Where bytes rest: the one narrow place that knows a file system. The local one; buckets: `mediafm.store.s3_files`.
 
 A key is a relative path with `/` between plain names. What stands under a key is whole, flushed to disk and never
 changes.
@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 
 from mediafm.errors import NotFoundError, StoreError
 
@@ -47,6 +47,9 @@ class Files(Protocol):
     def local_path(self, key: str) -> Path:
         """A path on this machine that holds the bytes. Raises `NotFoundError`."""
 
+    def open(self, key: str) -> Path | BinaryIO:
+        """What a reader of a part opens: a local path, or a file that fetches what is read. Raises `NotFoundError`."""
+
     def exists(self, key: str) -> bool: ...
 
     def size_bytes(self, key: str) -> int:
@@ -60,6 +63,12 @@ class Files(Protocol):
 
     def sweep(self) -> int:
         """Remove what killed writers left unfinished; how many files that were."""
+
+    def filesystem(self) -> Any:
+        """The fsspec filesystem by which DuckDB reads the root's files; None where they are local."""
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written there."""
 
 
 class LocalFiles:
@@ -114,6 +123,9 @@ class LocalFiles:
             )
         return path
 
+    def open(self, key: str) -> Path:
+        return self.local_path(key)
+
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 
@@ -138,13 +150,23 @@ class LocalFiles:
         leftovers = [path for path in self.root.glob(f"*/{SCRATCH_FOLDER}/*") if _age_seconds(path) >= grace_seconds]
         return sum(_remove_if_abandoned(path) for path in leftovers)
 
+    def filesystem(self) -> None:
+        return None
+
+    def is_empty(self) -> bool:
+        return not self.root.is_dir()
+
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if not all(_NAME.fullmatch(part) for part in parts):
-            raise StoreError(
-                f"the key {key!r}", rule="a key is plain names (letters, digits, '.', '_', '=', '-') joined by '/'"
-            )
-        return self.root.joinpath(*parts)
+        return self.root.joinpath(*check_key(key).split("/"))
+
+
+def check_key(key: str) -> str:
+    """`key` itself. Raises `StoreError` unless it is plain names joined by `/`."""
+    if not all(_NAME.fullmatch(part) for part in key.split("/")):
+        raise StoreError(
+            f"the key {key!r}", rule="a key is plain names (letters, digits, '.', '_', '=', '-') joined by '/'"
+        )
+    return key
 
 
 @contextmanager

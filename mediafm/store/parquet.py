@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,10 +100,14 @@ class TableWriter:
         self.num_rows += len(group)
 
 
-def open_parquet(path: Path, key: str) -> pq.ParquetFile:
-    """The file with its footer read. Raises `IntegrityError` if it is no whole Parquet file of ours."""
+def open_parquet(source: Path | BinaryIO, key: str) -> pq.ParquetFile:
+    """The file with its footer read; `source` as `Files.open` gives it.
+
+    Raises:
+        IntegrityError: it is no whole Parquet file of ours.
+    """
     try:
-        file = pq.ParquetFile(path, memory_map=True)
+        file = pq.ParquetFile(source, memory_map=isinstance(source, Path))
     except (pa.ArrowInvalid, OSError) as error:
         raise IntegrityError(
             f"not a whole Parquet file ({error})",

@@ -32,9 +32,15 @@ def open_duckdb(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def new_duckdb(store: Store) -> duckdb.DuckDBPyConnection:
-    """A fresh in-memory database that loads nothing; what does not fit into memory goes to the root's cache."""
+    """A fresh in-memory database that loads nothing; what does not fit into memory goes to the root's cache.
+
+    A root in a bucket is read through the store's own filesystem, never by an extension.
+    """
     connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
-    connection.execute("SET temp_directory = $folder", {"folder": str(store.root / "cache" / "duckdb")})
+    connection.execute("SET temp_directory = $folder", {"folder": str(store.cache / "duckdb")})
+    filesystem = store.files.filesystem()
+    if filesystem is not None:
+        connection.register_filesystem(filesystem)
     return connection
 
 

@@ -64,13 +64,16 @@ class Store:
     """Values at rest under one root.
 
     Args:
-        root: the root folder; made when something is written.
+        root: the root folder, made when something is written; of a root in a bucket its name.
         files: where the bytes rest; the local folder `root` unless given.
+        cache: a folder of this machine for what may be deleted at any time; `<root>/cache` unless given.
     """
 
-    def __init__(self, root: Path, files: Files | None = None) -> None:
-        self.root = root.absolute()
-        self.files: Files = files or LocalFiles(self.root)
+    def __init__(self, root: Path | str, files: Files | None = None, cache: Path | None = None) -> None:
+        folder = Path(root).absolute()
+        self.root: Path | str = root if files is not None else folder
+        self.files: Files = files or LocalFiles(folder)
+        self.cache = cache or folder / "cache"
 
     def key(self, identity: Identity) -> str:
         """Where the value stands. Raises `StoreError` if the title's id is not a safe file name."""
@@ -136,7 +139,7 @@ class Store:
     def read_batches(self, value: Identity | str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """A value's rows, one row group at a time: for pictures of long titles. Header verified as in `read`."""
         key = value if isinstance(value, str) else self.key(value)
-        file = open_parquet(self.files.local_path(key), key)
+        file = open_parquet(self.files.open(key), key)
         _check_header(header_text(file), value, key)
         for index in range(file.num_row_groups):
             with _readable(key):
@@ -145,14 +148,14 @@ class Store:
 
     def header(self, key: str) -> dict[str, Json]:
         """What the value under `key` was made from. Raises `NotFoundError`, `IntegrityError`."""
-        parsed: dict[str, Json] = json.loads(header_text(open_parquet(self.files.local_path(key), key)))
+        parsed: dict[str, Json] = json.loads(header_text(open_parquet(self.files.open(key), key)))
         return parsed
 
     def describe(self, key: str) -> StoredObject:
         """What stands under `key` now, hashed afresh. Raises `NotFoundError`, `IntegrityError`."""
         path = self.files.local_path(key)
         num_rows = open_parquet(path, key).metadata.num_rows if key.endswith(SUFFIX) else 0
-        size_bytes = self.files.size_bytes(key)
+        size_bytes = path.stat().st_size
         return StoredObject(key=key, sha256=sha256_of(path), size_bytes=size_bytes, num_rows=num_rows, was_new=False)
 
     def discard(self, key: str) -> None:
@@ -162,7 +165,7 @@ class Store:
     def verify_bytes(self, key: str, sha256: str | None = None, size_bytes: int | None = None) -> Path:
         """A local path to the bytes under `key`, which are those expected. Raises `NotFoundError`, `IntegrityError`."""
         path = self.files.local_path(key)
-        found_bytes = self.files.size_bytes(key)
+        found_bytes = path.stat().st_size
         if size_bytes is not None and found_bytes != size_bytes:
             raise _damaged(key, f"{found_bytes} bytes", f"the ledger says {size_bytes} bytes")
         if sha256 is not None and (found := sha256_of(path)) != sha256:
@@ -187,7 +190,7 @@ class Store:
 
     def _is_valid(self, key: str, identity: Identity) -> bool:
         try:
-            text = header_text(open_parquet(self.files.local_path(key), key))
+            text = header_text(open_parquet(self.files.open(key), key))
         except (NotFoundError, IntegrityError):
             return False
         return text == canonical_json(identity.header())

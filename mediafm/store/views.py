@@ -190,7 +190,7 @@ def _vector_width(store: Store, keys: Sequence[str]) -> int:
     """How wide the vectors of these files are, which one producer made; 0 if there is no first file."""
     if not keys or not store.files.exists(keys[0]):
         return 0
-    field = open_parquet(store.files.local_path(keys[0]), keys[0]).schema_arrow.field("vector")
+    field = open_parquet(store.files.open(keys[0]), keys[0]).schema_arrow.field("vector")
     return int(field.metadata[LIST_SIZE_KEY])
 
 

@@ -17,7 +17,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from mediafm.data.manifest import ManifestTitle, TrainingManifest
 from mediafm.data.manifest_files import from_files as manifest_from_files
 from mediafm.data.sequences import TitleSequence
 from mediafm.errors import ConfigError, MediaFMError, NotFoundError
+from mediafm.s3.settings import S3Settings
 from mediafm.store.folders import MANIFESTS, folder_key, read_folder
-from mediafm.store.store import Store
+from mediafm.store.opening import store_at
 from mediafm.train.checkpoint import from_folder, to_files
 from mediafm.train.config import TrainConfig
 from mediafm.train.curves import CurvePoint
@@ -47,12 +48,14 @@ TELL_SECONDS = 0.5
 class TrainingJob:
     """One run for any number of ranks; round-trips through JSON exactly.
 
-    root: the root whose store holds the manifest and whose cache holds its corpus, built before.
+    root: the root, by `Config.root_name`, whose store holds the manifest.
     manifest_sha256: what the run sees.
     config: everything else that moves its numbers.
     device: "cpu" or "cuda"; rank k of a host takes its k-th GPU.
     states: the folder of the states that a stopped run goes on from.
     output: the folder of what comes of it.
+    cache: the root's cache, which holds the manifest's corpus, built before; "": `<root>/cache`.
+    s3: how a root in a bucket is reached: `S3Settings` as JSON. Credentials stay where each host has them.
     gpu_memory_fraction: the share of a GPU's memory that a rank may take.
     timeout_seconds: how long a rank is waited for.
     """
@@ -63,6 +66,8 @@ class TrainingJob:
     device: str
     states: str
     output: str
+    cache: str = ""
+    s3: Mapping[str, Json] = field(default_factory=dict)
     gpu_memory_fraction: float = 1.0
     timeout_seconds: float = TIMEOUT_SECONDS
 
@@ -196,9 +201,10 @@ def open_job(job: TrainingJob) -> tuple[TrainingManifest, Corpus]:
         NotFoundError: the root lacks the manifest or its corpus.
         IntegrityError: the manifest's files are damaged.
     """
-    store = Store(Path(job.root))
+    cache = Path(job.cache or f"{job.root}/cache")
+    store = store_at(job.root, cache, S3Settings.model_validate(job.s3))
     manifest = manifest_from_files(read_folder(store, folder_key(MANIFESTS, job.manifest_sha256)))
-    return manifest, open_corpus(manifest, _is_missing, Path(job.root) / "cache")
+    return manifest, open_corpus(manifest, _is_missing, cache)
 
 
 def _is_missing(title: ManifestTitle) -> TitleSequence:
@@ -206,7 +212,7 @@ def _is_missing(title: ManifestTitle) -> TitleSequence:
         "no corpus of this manifest",
         rule="who writes a job builds its corpus first, in the root's cache",
         where=title.title_id,
-        remedy="Materialise mediafm_checkpoint, and let all hosts see the root.",
+        remedy="Materialise mediafm_checkpoint, and let all hosts see the root and its cache.",
     )
 
 

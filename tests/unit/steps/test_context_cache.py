@@ -27,7 +27,7 @@ class Maker:
 
 
 def folder_of(root: Path) -> Path:
-    return root / "cache" / FOLDER
+    return root / FOLDER
 
 
 def test_what_is_kept_is_not_made_again(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, damage: Callable[[bytes], 
 
 
 def test_a_root_that_cannot_keep_them_says_so_and_they_are_given(tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("a file where the folder should be")
+    (tmp_path / FOLDER).write_text("a file where the folder should be")
     cache, maker = ContextCache(), Maker()
     with pytest.warns(RuntimeWarning, match="are not kept in .*contextual") as told:
         assert cache.get(tmp_path, "a", maker("a"))[0, 0] == 1
