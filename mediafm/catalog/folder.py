@@ -7,11 +7,18 @@ that a link never renames a title and a loop ends.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mediafm.catalog.metadata import is_unicode
-from mediafm.catalog.sidecars import TEXT_SUFFIXES, is_ttml_file, match_stem, read_json_sidecar
+from mediafm.catalog.sidecars import (
+    TEXT_SUFFIXES,
+    ReadStart,
+    is_ttml_file,
+    match_stem,
+    read_json_sidecar,
+    read_local,
+)
 from mediafm.catalog.title import CatalogTitle, Problem, Sidecar, TitleMetadata, group_id
 from mediafm.catalog.title_id import title_ids
 from mediafm.config import MediaLimits
@@ -30,12 +37,13 @@ SKIPPED_FOLDERS = frozenset({"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN",
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """One file: `name` relative to the catalogue with `/`, `path` absolute."""
+    """One file: `name` relative to the catalogue with `/`, `path` absolute; the rest as of `Sidecar`."""
 
     name: str
     path: str
     size_bytes: int
     modified_ns: int
+    version: str = ""
 
 
 @dataclass(slots=True)
@@ -50,12 +58,17 @@ class _Draft:
 def scan_folder(root: str, limits: MediaLimits) -> tuple[list[CatalogTitle], list[Problem]]:
     """The titles under `root`, ordered by id, and what could not be read."""
     problems: list[Problem] = []
-    drafts: list[_Draft] = []
-    for files in _Walker(os.path.abspath(root), problems).folders():
-        drafts += _drafts(files, limits, problems)
+    return titles_of(_Walker(os.path.abspath(root), problems).folders(), limits, problems), problems
+
+
+def titles_of(
+    folders: Iterable[list[FoundFile]], limits: MediaLimits, problems: list[Problem], read: ReadStart = read_local
+) -> list[CatalogTitle]:
+    """The titles of these folders' files, ordered by id; what is wrong is added to `problems`."""
+    drafts = [draft for files in folders for draft in _drafts(files, limits, problems, read)]
     ids = title_ids([draft.file.name for draft in drafts])
     titles = [_title(title_id, draft) for title_id, draft in zip(ids, drafts, strict=True)]
-    return sorted(titles, key=lambda title: title.title_id), problems
+    return sorted(titles, key=lambda title: title.title_id)
 
 
 def _title(title_id: str, draft: _Draft) -> CatalogTitle:
@@ -67,10 +80,11 @@ def _title(title_id: str, draft: _Draft) -> CatalogTitle:
         group_id=group_id(title_id, draft.metadata),
         size_bytes=draft.file.size_bytes,
         modified_ns=draft.file.modified_ns,
+        version=draft.file.version,
     )
 
 
-def _drafts(files: list[FoundFile], limits: MediaLimits, problems: list[Problem]) -> Iterator[_Draft]:
+def _drafts(files: list[FoundFile], limits: MediaLimits, problems: list[Problem], read: ReadStart) -> Iterator[_Draft]:
     """The titles of one folder with their sidecars, in order of name."""
     media = [file for file in files if _suffix(file) in MEDIA_SUFFIXES]
     stems = {_stem(file) for file in media}
@@ -80,19 +94,21 @@ def _drafts(files: list[FoundFile], limits: MediaLimits, problems: list[Problem]
         if _suffix(file) == ".json" and _stem(file) in stems:
             metadata_files[_stem(file)] = file
         elif _suffix(file) in TEXT_SUFFIXES:
-            _attach(file, stems, sidecars, problems)
+            _attach(file, stems, sidecars, problems, read)
     for file in media:
         metadata = TitleMetadata()
         if _stem(file) in metadata_files:
             found = metadata_files[_stem(file)]
-            metadata, wrong = read_json_sidecar(found.path, found.name, limits.max_sidecar_bytes)
+            metadata, wrong = read_json_sidecar(found.path, found.name, limits.max_sidecar_bytes, read)
             problems += wrong
         yield _Draft(file, metadata, tuple(sidecars.get(_stem(file), ())))
 
 
-def _attach(file: FoundFile, stems: set[str], sidecars: dict[str, list[Sidecar]], problems: list[Problem]) -> None:
+def _attach(
+    file: FoundFile, stems: set[str], sidecars: dict[str, list[Sidecar]], problems: list[Problem], read: ReadStart
+) -> None:
     found = match_stem(os.path.basename(file.path), stems)
-    if _suffix(file) == ".xml" and (found is None or not is_ttml_file(file.path)):
+    if _suffix(file) == ".xml" and (found is None or not is_ttml_file(file.path, read)):
         return
     if found is None:
         rule = "<stem>.srt or <stem>.<language>.srt beside its media file"
@@ -106,6 +122,7 @@ def _attach(file: FoundFile, stems: set[str], sidecars: dict[str, list[Sidecar]]
             flags=flags,
             size_bytes=file.size_bytes,
             modified_ns=file.modified_ns,
+            version=file.version,
         )
     )
 
@@ -172,7 +189,7 @@ class _Walker:
                 folders.append(name)
             elif entry.is_symlink() and entry.is_dir():
                 self.linked.append(name)
-            elif os.path.splitext(entry.name)[1].lower() in _INTERESTING:
+            elif os.path.splitext(entry.name)[1].lower() in INTERESTING:
                 self._add_file(entry, name, files)
         except OSError as error:
             self._problem(name, f"it cannot be read ({error.strerror})")
@@ -191,4 +208,4 @@ class _Walker:
         self.problems.append(Problem(where or ".", sentence))
 
 
-_INTERESTING = MEDIA_SUFFIXES | TEXT_SUFFIXES | {".json"}
+INTERESTING = MEDIA_SUFFIXES | TEXT_SUFFIXES | {".json"}

@@ -1,20 +1,21 @@
 """A manifest as a catalogue: one row a title, with a `uri` and the fields of a metadata file.
 
 Columns: `uri` (required), `title_id`, `sidecars`, and those of `TitleMetadata`. Paths are relative to the manifest's
-folder, or absolute; either way they must lie in that folder, because a manifest may come from somebody else. Only
-the sidecars that a row names are used. A bad row is a problem with its line, and the others go on.
+folder, or absolute; either way they must lie in that folder, because a manifest may come from somebody else. `s3://`
+names any object that the credentials reach. Only the sidecars that a row names are used. A bad row is a problem with
+its line, and the others go on.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
+from mediafm.catalog.manifest_files import ManifestFiles, Seen
 from mediafm.catalog.manifest_rows import NumberedRow, Row, read_csv, read_jsonl, read_parquet
 from mediafm.catalog.metadata import LIST_SEPARATOR, is_absent, read_metadata, read_text, shown
 from mediafm.catalog.sidecars import TEXT_SUFFIXES, read_marks
@@ -23,6 +24,7 @@ from mediafm.catalog.title_id import MAX_ID_CHARACTERS, is_safe_id, title_ids
 from mediafm.config import MediaLimits
 from mediafm.errors import CatalogError
 from mediafm.languages import normalize_language
+from mediafm.s3.buckets import Buckets
 
 _READERS: Mapping[str, Callable[[BinaryIO, int, str], Iterator[NumberedRow]]] = {
     ".jsonl": read_jsonl,
@@ -32,8 +34,9 @@ _READERS: Mapping[str, Callable[[BinaryIO, int, str], Iterator[NumberedRow]]] = 
 }
 MANIFEST_SUFFIXES = tuple(_READERS)
 _COLUMNS = ("uri", "title_id", "sidecars", *METADATA_FIELDS)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 MAX_SIDECARS = 100
+ROWS_AT_ONCE = 256
+"""Objects that these rows name are looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,17 @@ class _Entry:
     given_id: str | None
     metadata: TitleMetadata
     sidecars: tuple[Sidecar, ...]
-    status: os.stat_result
+    seen: Seen
 
 
-def scan_manifest(path: str, limits: MediaLimits) -> tuple[list[CatalogTitle], list[Problem]]:
+def scan_manifest(
+    path: str, limits: MediaLimits, buckets: Buckets | None = None
+) -> tuple[list[CatalogTitle], list[Problem]]:
     """The titles of a manifest, ordered by id, and the problems of its rows.
 
     Raises:
         CatalogError: an unknown suffix, or a file that as a whole cannot be read.
+        StoreError, TransientError: a bucket cannot be reached.
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _READERS:
@@ -62,11 +68,14 @@ def scan_manifest(path: str, limits: MediaLimits) -> tuple[list[CatalogTitle], l
             rule=f"a manifest is one of {', '.join(MANIFEST_SUFFIXES)}",
             remedy="Give the folder that holds the file, or a manifest.",
         )
-    reader = _Reader(path, limits)
+    reader = _Reader(ManifestFiles(path, buckets), limits)
     try:
-        with open(path, "rb") as file:
-            for number, row in _READERS[suffix](file, limits.max_sidecar_bytes, os.path.basename(path)):
-                reader.add(number, row)
+        with reader.files.opened() as file:
+            rows = _READERS[suffix](file, limits.max_sidecar_bytes, os.path.basename(path))
+            while batch := list(islice(rows, ROWS_AT_ONCE)):
+                reader.files.look_ahead(_uris(batch))
+                for number, row in batch:
+                    reader.add(number, row)
     except OSError as error:
         raise CatalogError(
             f"cannot be read ({error.strerror})", rule="a manifest is a readable file", where=path
@@ -77,10 +86,9 @@ def scan_manifest(path: str, limits: MediaLimits) -> tuple[list[CatalogTitle], l
 class _Reader:
     """Gathers the good rows, then gives them ids."""
 
-    def __init__(self, path: str, limits: MediaLimits) -> None:
-        self.file_name = os.path.basename(path)
-        self.root = os.path.dirname(os.path.abspath(path))
-        self.real_root = os.path.realpath(self.root)
+    def __init__(self, files: ManifestFiles, limits: MediaLimits) -> None:
+        self.files = files
+        self.file_name = files.file_name
         self.limits = limits
         self.entries: list[_Entry] = []
         self.problems: list[Problem] = []
@@ -129,8 +137,8 @@ class _Reader:
     def _entry(self, row: Row, where: str) -> _Entry:
         if is_absent(row.get("uri")):
             raise ValueError("it has no uri")
-        path = self._resolve(read_text(row["uri"]))
-        status = _status(path)
+        path = self.files.resolve(read_text(row["uri"]))
+        seen = self.files.seen(path)
         given = None if is_absent(row.get("title_id")) else read_text(row["title_id"])
         if given is not None and not is_safe_id(given):
             rule = f"1 to {MAX_ID_CHARACTERS} of a-z, 0-9, '.', '_' and '-', not starting with '.' or '-', without '..'"
@@ -139,12 +147,12 @@ class _Reader:
         self.problems += problems
         return _Entry(
             where=where,
-            name=os.path.relpath(path, self.root).replace(os.sep, "/"),
+            name=self.files.name(path),
             path=path,
             given_id=given,
             metadata=metadata,
             sidecars=self._sidecars(row.get("sidecars"), where),
-            status=status,
+            seen=seen,
         )
 
     def _sidecars(self, value: object, where: str) -> tuple[Sidecar, ...]:
@@ -167,10 +175,10 @@ class _Reader:
         values = item if isinstance(item, Mapping) else {"path": item}
         if is_absent(values.get("path")):
             return []
-        path = self._resolve(read_text(values["path"]))
+        path = self.files.resolve(read_text(values["path"]))
         if os.path.splitext(path)[1].lower() not in TEXT_SUFFIXES:
             raise ValueError(f"timed text is one of {', '.join(sorted(TEXT_SUFFIXES))}")
-        status = _status(path)
+        seen = self.files.seen(path)
         language, flags = _marks_of(path)
         if not is_absent(values.get("language")):
             language = normalize_language(read_text(values["language"]))
@@ -179,22 +187,11 @@ class _Reader:
                 path=path,
                 language=language,
                 flags=flags,
-                size_bytes=status.st_size,
-                modified_ns=status.st_mtime_ns,
+                size_bytes=seen.size_bytes,
+                modified_ns=seen.modified_ns,
+                version=seen.version,
             )
         ]
-
-    def _resolve(self, uri: str) -> str:
-        """The absolute path of a URI that lies in the manifest's folder, links included."""
-        if uri.startswith("s3://"):
-            raise ValueError("s3:// is not supported yet in this version; mount the bucket, or copy it here")
-        if _SCHEME.match(uri):
-            raise ValueError(f"{shown(uri)} is neither a path nor s3://")
-        path = os.path.normpath(os.path.join(self.root, uri))
-        real = os.path.realpath(path)
-        if not (_is_inside(path, self.root) and _is_inside(real, self.real_root)):
-            raise ValueError(f"{shown(uri)} lies outside the manifest's folder")
-        return path
 
 
 def _title(title_id: str, entry: _Entry) -> CatalogTitle:
@@ -204,23 +201,17 @@ def _title(title_id: str, entry: _Entry) -> CatalogTitle:
         metadata=entry.metadata,
         sidecars=entry.sidecars,
         group_id=group_id(title_id, entry.metadata),
-        size_bytes=entry.status.st_size,
-        modified_ns=entry.status.st_mtime_ns,
+        size_bytes=entry.seen.size_bytes,
+        modified_ns=entry.seen.modified_ns,
+        version=entry.seen.version,
     )
 
 
-def _is_inside(path: str, root: str) -> bool:
-    return os.path.commonpath([path, root]) == root
-
-
-def _status(path: str) -> os.stat_result:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise ValueError(f"{shown(os.path.basename(path))} cannot be read ({error.strerror})") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{shown(os.path.basename(path))} is not a regular file")
-    return status
+def _uris(rows: list[NumberedRow]) -> Iterator[str]:
+    """The media of these rows, whatever else is wrong with them."""
+    for _, row in rows:
+        if isinstance(row, Mapping) and isinstance(row.get("uri"), str):
+            yield str(row["uri"]).strip()
 
 
 def _marks_of(path: str) -> tuple[str | None, tuple[str, ...]]:

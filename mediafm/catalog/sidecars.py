@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from mediafm.catalog.metadata import read_metadata, unknown_fields
 from mediafm.catalog.title import Problem, TitleMetadata
@@ -18,6 +18,8 @@ from mediafm.languages import normalize_language
 TEXT_SUFFIXES = frozenset({".srt", ".vtt", ".ass", ".ssa", ".ttml", ".dfxp", ".xml"})
 """`.xml` only where its first bytes say that it is TTML."""
 FLAGS = frozenset({"forced", "foreign", "commentary", "sdh", "cc", "hi", "default", "full"})
+ReadStart = Callable[[str, int], bytes]
+"""Gives at most so many first bytes of the file at a path; raises `OSError`."""
 _MAX_MARKS = 3
 _SNIFFED_BYTES = 4096
 
@@ -53,20 +55,27 @@ def read_marks(marks: list[str]) -> tuple[str | None, tuple[str, ...]] | None:
     return (normalize_language(languages[0]) if languages else None), tuple(sorted(flags))
 
 
-def is_ttml_file(path: str) -> bool:
+def read_local(path: str, max_bytes: int) -> bytes:
+    """`ReadStart` of this machine's files."""
+    with open(path, "rb") as file:
+        return file.read(max_bytes)
+
+
+def is_ttml_file(path: str, read: ReadStart = read_local) -> bool:
     """Whether an `.xml` file is TTML, by its first bytes; False where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            head = file.read(_SNIFFED_BYTES).replace(b"\x00", b"")
+        head = read(path, _SNIFFED_BYTES).replace(b"\x00", b"")
     except OSError:
         return False
     return b"<tt" in head or b":tt" in head
 
 
-def read_json_sidecar(path: str, where: str, max_bytes: int) -> tuple[TitleMetadata, list[Problem]]:
+def read_json_sidecar(
+    path: str, where: str, max_bytes: int, read: ReadStart = read_local
+) -> tuple[TitleMetadata, list[Problem]]:
     """The metadata of `<stem>.json`. A file that cannot be used is a problem; its title goes on without it."""
     try:
-        values = load_json(_read(path, max_bytes))
+        values = load_json(_read(path, max_bytes, read))
     except (OSError, ValueError) as error:
         return TitleMetadata(), [Problem(where, f"the metadata is ignored: {error}")]
     metadata, problems = read_metadata(values, where)
@@ -92,9 +101,8 @@ def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-def _read(path: str, max_bytes: int) -> bytes:
-    with open(path, "rb") as file:
-        data = file.read(max_bytes + 1)
+def _read(path: str, max_bytes: int, read: ReadStart) -> bytes:
+    data = read(path, max_bytes + 1)
     if len(data) > max_bytes:
         raise ValueError(f"it has more than {max_bytes} bytes")
     return data

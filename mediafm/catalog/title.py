@@ -56,10 +56,11 @@ METADATA_FIELDS = tuple(item.name for item in fields(TitleMetadata))
 class Sidecar:
     """One file of timed text beside a title.
 
-    path: absolute.
+    path: absolute, or `s3://bucket/key`.
     language: from the file's name or the manifest, as `mediafm.languages` spells it; None where nobody said.
     flags: other marks of its name, sorted ("forced", "sdh").
     size_bytes, modified_ns: how a change is seen.
+    version: the ETag of an object in a bucket, which says it alone; "" for a file.
     """
 
     path: str
@@ -67,6 +68,12 @@ class Sidecar:
     flags: tuple[str, ...] = ()
     size_bytes: int = 0
     modified_ns: int = 0
+    version: str = ""
+
+    def as_json(self) -> dict[str, Json]:
+        """Its fields; `version` only where there is one."""
+        values: dict[str, Json] = {**asdict(self), "flags": self.flags}
+        return values if self.version else {name: value for name, value in values.items() if name != "version"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +81,10 @@ class CatalogTitle:
     """One title.
 
     title_id: as `mediafm.catalog.title_id` makes it: safe in paths, partition keys and URLs.
-    uri: the absolute path of the media file.
+    uri: the absolute path of the media file, or `s3://bucket/key`.
     group_id: titles of one group fall into one split: the series if there is one, else the title itself.
     size_bytes, modified_ns: of the media file; how a change is seen.
+    version: as of `Sidecar`.
     """
 
     title_id: str
@@ -86,6 +94,7 @@ class CatalogTitle:
     group_id: str
     size_bytes: int
     modified_ns: int
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def estimate(config: Config, catalog: str | None, as_json: bool) -> None:
     from mediafm.steps.workspace import Workspace
 
     with progress_bar(quiet=as_json) as bar, Workspace.open(config, progress=bar) as workspace:
-        listed = scan_catalog(catalog, config.limits) if catalog else scan_known(workspace)
+        listed = scan_catalog(catalog, config.limits, workspace.buckets) if catalog else scan_known(workspace)
         found = estimate_root(workspace, listed.titles)
     free_encoders()
     total = found.total

@@ -66,7 +66,7 @@ def scan_known(workspace: Workspace) -> Catalog:
     problems: list[Problem] = []
     for location in known_catalogs(workspace):
         try:
-            found = scan_catalog(location, workspace.config.limits)
+            found = scan_catalog(location, workspace.config.limits, workspace.buckets)
         except CatalogError as error:
             problems.append(Problem(location, str(error)))
             continue

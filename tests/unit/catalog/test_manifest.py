@@ -110,7 +110,7 @@ def test_bad_rows_are_reported_by_line_and_the_others_go_on(folder: Path) -> Non
         5: "has no uri",
         6: "cannot be read",
         7: "not a regular file",
-        8: "s3:// is not supported yet",
+        8: "names no object that can be reached from here",
         9: "neither a path nor s3://",
         10: "lies outside",
         11: "lies outside",
