@@ -22,6 +22,7 @@ from mediafm.media.decode import DecodedFrame, DecodeReport, FrameSource
 from mediafm.media.frame_choice import CANDIDATES_PER_FRAME, Candidate, FrameReservoir
 from mediafm.media.info import MediaInfo, PassSummary
 from mediafm.media.pictures import DisplayShape, encode_jpeg, small_pictures, stored_pictures
+from mediafm.media.remote import MediaSource
 from mediafm.shots.detector import ShotDetector, SmallFrame
 from mediafm.types import Shot, Span
 
@@ -69,7 +70,7 @@ class CutPass:
 
     def __init__(
         self,
-        path: str,
+        path: MediaSource,
         info: MediaInfo,
         detector: ShotDetector,
         frames: FrameSettings,

@@ -15,12 +15,13 @@ import numpy as np
 from mediafm.config import AudioSettings, DetectorChoice, FrameSettings, MediaLimits, TimedTextSettings
 from mediafm.errors import InterruptedMediaError, MediaFMError, UnusableMediaError
 from mediafm.extract.carriers import CutShot, StoredFrame
+from mediafm.extract.remote import MediaPlaces
 from mediafm.media.audio import ShotSamples
-from mediafm.media.container import check_file
 from mediafm.media.info import MediaInfo, PassSummary
 from mediafm.media.loudness import SILENT_LUFS
-from mediafm.media.sandbox import Message, Sandbox
+from mediafm.media.sandbox import Message, Sandbox, Serve
 from mediafm.media.timed_text_cue import Cue, TimedText
+from mediafm.s3.buckets import Buckets
 from mediafm.types import Json, Shot, Span
 
 CHILD_MODULE = "mediafm.extract.child"
@@ -79,10 +80,12 @@ class MediaReader:
     Args:
         limits: bounds on files, memory and time.
         module: the child's module; another one only in tests.
+        buckets: how media at `s3://` is reached; the child itself reaches nothing.
     """
 
-    def __init__(self, limits: MediaLimits, module: str = CHILD_MODULE) -> None:
+    def __init__(self, limits: MediaLimits, module: str = CHILD_MODULE, buckets: Buckets | None = None) -> None:
         self._limits = limits
+        self._places = MediaPlaces(limits, buckets)
         self._sandbox = Sandbox(module, limits.child_memory_bytes)
 
     def __enter__(self) -> Self:
@@ -110,8 +113,13 @@ class MediaReader:
             NotFoundError: there is no such file.
             TransientError: it cannot be read now.
         """
-        seconds = self._limits.child_seconds_base + check_file(path, self._limits) / PROBE_BYTES_PER_SECOND
+        seconds = self._limits.child_seconds_base + self._places.size_bytes(path) / PROBE_BYTES_PER_SECOND
         return MediaInfo.from_json(self._ask("probe", {"path": path}, seconds).header["info"])
+
+    def look(self, path: str) -> None:
+        """Reads a file's head and index: what that can tell need not wait for a download. Raises as `probe`."""
+        self._places.size_bytes(path)
+        self._ask("look", {"path": path}, self._limits.child_seconds_base)
 
     def cut(self, path: str, info: MediaInfo, detector: DetectorChoice, frames: FrameSettings) -> Results[CutShot]:
         """One pass over the picture: shots, in order, each as soon as it is final, with the frames it keeps.
@@ -180,13 +188,26 @@ class MediaReader:
         return answer
 
     def _messages(self, verb: str, request: Mapping[str, Json], seconds: float) -> Iterator[Message]:
-        """The child's answers; after a death a second child begins anew and what we already have is skipped."""
-        whole = {**request, "verb": verb, "limits": self._limits.model_dump(mode="json")}
+        """The child's answers, while the files that the request names are held where it can read them."""
+        path, sidecars = request["path"], request.get("sidecars", [])
+        named = [str(each["path"]) for each in sidecars if isinstance(each, dict)] if isinstance(sidecars, list) else []
+        with self._places.placed(None if path is None else str(path), named, is_look=verb == "look") as placed:
+            whole = {
+                **request,
+                "path": placed.path,
+                "places": placed.places,
+                "verb": verb,
+                "limits": self._limits.model_dump(mode="json"),
+            }
+            yield from self._attempts(verb, whole, seconds, placed.serve)
+
+    def _attempts(self, verb: str, whole: Mapping[str, Json], seconds: float, serve: Serve | None) -> Iterator[Message]:
+        """After a death a second child begins anew and what we already have is skipped."""
         num_given = 0
         deaths: list[InterruptedMediaError] = []
         while len(deaths) < NUM_ATTEMPTS:
             try:
-                for position, message in enumerate(self._sandbox.request(whole, seconds)):
+                for position, message in enumerate(self._sandbox.request(whole, seconds, serve)):
                     if position >= num_given:
                         num_given += 1
                         yield message

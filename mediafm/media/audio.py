@@ -24,6 +24,7 @@ from mediafm.config import AudioSettings, MediaLimits
 from mediafm.errors import InterruptedMediaError, MediaError
 from mediafm.media.container import open_container
 from mediafm.media.info import PassSummary
+from mediafm.media.remote import MediaSource
 from mediafm.types import Span
 
 MAX_DRIFT_SECONDS = 0.02
@@ -90,7 +91,7 @@ def heard_span(span: Span, settings: AudioSettings) -> Span:
 
 
 def iter_shot_audio(
-    path: str,
+    path: MediaSource,
     stream_index: int,
     spans: Sequence[Span],
     settings: AudioSettings,
@@ -100,7 +101,7 @@ def iter_shot_audio(
     """One `ShotSamples` for every span, in order.
 
     Args:
-        path: a local media file.
+        path: the media file.
         stream_index: the sound track, as probed.
         spans: ordered and disjoint, in seconds of the streams' own timestamps.
         settings: rate and the longest part of a span that is read.

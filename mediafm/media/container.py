@@ -1,4 +1,5 @@
-"""The one door to a media file: only real containers, only local files, only within the limits.
+"""The one door to a media file: only real containers, only within the limits, and only a file of this machine or bytes
+that the parent process fetches.
 
 Without a `format_whitelist` FFmpeg opens an `ffconcat` or `.m3u8` text named `x.mp4` and reads whatever it names.
 """
@@ -14,6 +15,7 @@ import av.error
 
 from mediafm.config import MediaLimits
 from mediafm.errors import InterruptedMediaError, MediaError, NotFoundError, TransientError, UnusableMediaError
+from mediafm.media.remote import MediaSource, RemoteFile
 
 CONTAINERS = (
     *("mov", "mp4", "m4a", "3gp", "3g2", "mj2"),
@@ -27,8 +29,8 @@ _SNIFFED_BYTES = 4096
 _PLAYLIST_STARTS = (b"ffconcat", b"#EXTM3U", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<ASX")
 
 
-def open_container(path: str, limits: MediaLimits) -> av.container.InputContainer:
-    """Opens a local media file for reading; the caller closes it.
+def open_container(path: MediaSource, limits: MediaLimits) -> av.container.InputContainer:
+    """Opens a media file for reading; the caller closes it.
 
     Raises:
         UnusableMediaError: it is not a media file, or beyond the limits.
@@ -38,9 +40,9 @@ def open_container(path: str, limits: MediaLimits) -> av.container.InputContaine
     check_file(path, limits)
     try:
         container = av.open(
-            f"file:{os.path.abspath(path)}",
+            path.again() if isinstance(path, RemoteFile) else f"file:{os.path.abspath(path)}",
             mode="r",
-            options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"},
+            options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": _protocol(path)},
             metadata_errors="replace",
         )
     except (av.error.FFmpegError, ValueError, UnicodeError) as error:
@@ -56,7 +58,12 @@ def open_container(path: str, limits: MediaLimits) -> av.container.InputContaine
     return container
 
 
-def check_file(path: str, limits: MediaLimits) -> int:
+def _protocol(path: MediaSource) -> str:
+    """What FFmpeg may open by itself: local files; nothing at all beside bytes that we hand to it."""
+    return "none" if isinstance(path, RemoteFile) else "file"
+
+
+def check_file(path: MediaSource, limits: MediaLimits) -> int:
     """The size in bytes of a plain, non-empty file within the limits.
 
     Raises:
@@ -64,6 +71,8 @@ def check_file(path: str, limits: MediaLimits) -> int:
         NotFoundError: there is no such file.
         TransientError: it cannot be read now.
     """
+    if isinstance(path, RemoteFile):
+        return check_size(path.size_bytes, limits)
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
@@ -72,25 +81,30 @@ def check_file(path: str, limits: MediaLimits) -> int:
         raise TransientError(f"the file cannot be read ({error})", rule="a title is a readable file") from error
     if not stat.S_ISREG(status.st_mode):
         raise UnusableMediaError("it is not a plain file", rule="a title is a plain file")
-    if status.st_size == 0:
+    return check_size(status.st_size, limits)
+
+
+def check_size(size_bytes: int, limits: MediaLimits) -> int:
+    """`size_bytes` itself. Raises `UnusableMediaError`: nothing, or more than the limits allow."""
+    if size_bytes == 0:
         raise UnusableMediaError(
             "the file is empty (0 bytes)", rule="a title holds media", remedy="Copy the file again from its source."
         )
-    if status.st_size > limits.max_file_bytes:
+    if size_bytes > limits.max_file_bytes:
         raise UnusableMediaError(
-            f"the file has {status.st_size} bytes",
+            f"the file has {size_bytes} bytes",
             rule=f"at most {limits.max_file_bytes} are read",
             remedy="Raise limits.max_file_bytes if this is right.",
         )
-    return status.st_size
+    return size_bytes
 
 
-def unreadable(path: str, error: Exception) -> MediaError:
+def unreadable(path: MediaSource, error: Exception) -> MediaError:
     """What to tell a person about a file that FFmpeg would not open: by its first bytes, else by FFmpeg's words."""
     if isinstance(error, MemoryError):
         return InterruptedMediaError("reading it ran out of memory", rule="a title is read within a bound of memory")
     try:
-        with open(path, "rb") as file:
+        with path.again() if isinstance(path, RemoteFile) else open(path, "rb") as file:
             head = file.read(_SNIFFED_BYTES)
     except OSError as problem:
         head = b""

@@ -23,6 +23,7 @@ from mediafm.config import MediaLimits
 from mediafm.errors import InterruptedMediaError, UnusableMediaError
 from mediafm.media.container import open_container
 from mediafm.media.info import VideoStream
+from mediafm.media.remote import MediaSource
 
 FRAMES_PER_BATCH = 8
 BATCHES_AHEAD = 3
@@ -69,7 +70,7 @@ class FrameSource:
         InterruptedMediaError: decoding ran out of memory.
     """
 
-    def __init__(self, path: str, video: VideoStream, limits: MediaLimits) -> None:
+    def __init__(self, path: MediaSource, video: VideoStream, limits: MediaLimits) -> None:
         self.report = DecodeReport()
         self._path = path
         self._video = video

@@ -10,6 +10,7 @@ from av.filter import Graph
 from mediafm.config import MediaLimits
 from mediafm.errors import InterruptedMediaError, MediaError
 from mediafm.media.container import open_container
+from mediafm.media.remote import MediaSource
 
 TARGET_LUFS = -23.0
 """EBU R 128: where programmes of European broadcasters are mastered to."""
@@ -20,7 +21,7 @@ MAX_GAIN_DB = 40.0
 _INTEGRATED = "lavfi.r128.I"
 
 
-def integrated_lufs(path: str, stream_index: int, limits: MediaLimits) -> float:
+def integrated_lufs(path: MediaSource, stream_index: int, limits: MediaLimits) -> float:
     """Integrated loudness of a sound track in LUFS; `SILENT_LUFS` for silence. Packets that do not decode are skipped.
 
     Raises:

@@ -22,6 +22,7 @@ from mediafm.errors import InterruptedMediaError, UnusableMediaError
 from mediafm.media.container import check_file, open_container
 from mediafm.media.info import MediaInfo, VideoStream
 from mediafm.media.packets import AnyPacket, PacketReading, PacketTally
+from mediafm.media.remote import MediaSource, RemoteFile
 from mediafm.media.streams import (
     choose_picture,
     codec_name,
@@ -44,8 +45,19 @@ MISSING_SHARE = 0.01
 """An index may count this many frames more than there are packets (AVI counts dropped ones)."""
 
 
-def probe(path: str, limits: MediaLimits) -> MediaInfo:
-    """Reads the whole file once and says what it is. `path` is a local file.
+def look(path: MediaSource, limits: MediaLimits) -> None:
+    """Reads no more than the head and the index. Returns if `probe` has reason to read the rest.
+
+    Raises:
+        As `probe`, with the same words: what it would find out only after a download.
+    """
+    check_file(path, limits)
+    with open_container(path, limits) as container:
+        _refuse_by_head(container, limits)
+
+
+def probe(path: MediaSource, limits: MediaLimits) -> MediaInfo:
+    """Reads the whole file once and says what it is.
 
     Raises:
         UnusableMediaError: no picture that can be decoded, or beyond the limits; the sentence says which.
@@ -65,7 +77,7 @@ def probe(path: str, limits: MediaLimits) -> MediaInfo:
 class _BackgroundChecksum(threading.Thread):
     """Hashes the file while another thread demuxes it: the second of the two reads comes from memory."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: MediaSource) -> None:
         super().__init__(daemon=True)
         self._path = path
         self._hash = hashlib.sha256()
@@ -74,7 +86,8 @@ class _BackgroundChecksum(threading.Thread):
 
     def run(self) -> None:
         try:
-            with open(self._path, "rb") as file:
+            path = self._path
+            with path.again() if isinstance(path, RemoteFile) else open(path, "rb") as file:
                 while block := file.read(_BLOCK_BYTES):
                     self._hash.update(block)
         except OSError as error:
@@ -90,10 +103,7 @@ class _BackgroundChecksum(threading.Thread):
 
 
 def _read_packets(container: av.container.InputContainer, limits: MediaLimits) -> PacketReading:
-    streams = [stream for stream in container.streams if stream.type in {"video", "audio", "subtitle"}]
-    _refuse_without_picture(streams)
-    for stream in container.streams.video:
-        _refuse_large(*size_px(stream), limits)
+    streams = _refuse_by_head(container, limits)
     reading = PacketReading({stream.index: PacketTally(stream) for stream in streams})
     pictures = {stream.index for stream in streams if is_picture(stream) and codec_name(stream)}
     try:
@@ -111,6 +121,15 @@ def _read_packets(container: av.container.InputContainer, limits: MediaLimits) -
     except av.error.FFmpegError as error:
         reading.demux_error = str(error.strerror or error)
     return reading
+
+
+def _refuse_by_head(container: av.container.InputContainer, limits: MediaLimits) -> list[Stream]:
+    """The streams that are read, once it is known that there is a picture and that it is not too large."""
+    streams = [stream for stream in container.streams if stream.type in {"video", "audio", "subtitle"}]
+    _refuse_without_picture(streams)
+    for stream in container.streams.video:
+        _refuse_large(*size_px(stream), limits)
+    return streams
 
 
 def _refuse_without_picture(streams: list[Stream]) -> None:

@@ -17,7 +17,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -31,6 +31,10 @@ MAX_BLOB_BYTES = 1024**3
 """A child that was taken over may claim anything: beyond these it is killed."""
 _LENGTH = struct.Struct("<I")
 _BLOBS = "blob_lengths"
+WANTS = "wants"
+BYTES = "is_bytes"
+Serve = Callable[[int, int], bytes]
+"""(start, length) -> exactly these bytes of the file that is read."""
 _CLOSING_SECONDS = 5.0
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
@@ -104,8 +108,11 @@ class Sandbox:
         self._answers = -1
         self._talk: _Talk | None = None
 
-    def request(self, header: Mapping[str, Json], seconds: float) -> Iterator[Message]:
+    def request(self, header: Mapping[str, Json], seconds: float, serve: Serve | None = None) -> Iterator[Message]:
         """Sends one request and yields the child's answers until it says that it is done.
+
+        An answer `{"wants": [start, length]}` is not yielded: the child asks for bytes of the file that it reads, and
+        gets what `serve` gives.
 
         The last answer (`{"is_done": true, ...}`) is yielded too. An iterator that is dropped half-way kills the child;
         the next request starts another. So does a request made before the one before it has ended; of that one no more
@@ -114,9 +121,10 @@ class Sandbox:
         Args:
             header: the request.
             seconds: how long we are ready to wait for all answers together.
+            serve: gives the bytes that the child wants; it may refuse with an error, which ends the request.
 
         Raises:
-            MediaFMError: the error that the child answered with, as it was.
+            MediaFMError: the error that the child answered with, as it was; or an error of `serve`.
             InterruptedMediaError: the child died, or the time is over.
         """
         if self._talk is not None:
@@ -129,7 +137,11 @@ class Sandbox:
             try:
                 write_message(self._requests, header)
                 while not talk.is_finished:
-                    yield self._answer(talk, reader)
+                    answer = self._answer(talk, reader)
+                    if WANTS in answer.header:
+                        self._serve(answer, serve)
+                        continue
+                    yield answer
                     self._check_ours(talk)
             except (BrokenPipeError, EOFError) as error:
                 raise self._death() from error
@@ -146,6 +158,13 @@ class Sandbox:
             raise MediaFMError.from_dict(dict(message.header["error"]))
         talk.is_finished = bool(message.header.get("is_done", False))
         return message
+
+    def _serve(self, answer: Message, serve: Serve | None) -> None:
+        assert self._requests is not None
+        start, length = (int(number) for number in answer.header[WANTS])
+        if serve is None:
+            raise InterruptedMediaError("bytes of a file that was not offered", rule="a child asks for what it reads")
+        write_message(self._requests, {BYTES: True}, [serve(start, length)])
 
     def _check_ours(self, talk: _Talk) -> None:
         if self._talk is not talk and not talk.is_finished:

@@ -9,6 +9,7 @@ from mediafm.config import MediaLimits
 from mediafm.errors import CatalogError, InterruptedMediaError, NotFoundError
 from mediafm.languages import normalize_language
 from mediafm.media.container import open_container
+from mediafm.media.remote import MediaSource
 from mediafm.media.timed_text_cue import CueCollector, ParsedText
 from mediafm.media.timed_text_encoding import decode_text
 from mediafm.media.timed_text_markup import ass_white_space, strip_overrides, strip_tags
@@ -26,13 +27,13 @@ _EVENT_FIELDS_BEFORE_TEXT = 8
 """ReadOrder, Layer, Style, Name, MarginL, MarginR, MarginV, Effect: FFmpeg's ASS event."""
 
 
-def read_embedded(path: str, stream_index: int, limits: MediaLimits) -> ParsedText:
+def read_embedded(path: MediaSource, stream_index: int, limits: MediaLimits) -> ParsedText:
     """The cues of one subtitle track, in the file's own times.
 
     A track of pictures, or one that no decoder reads, gives no cue and a problem that says so.
 
     Args:
-        path: a local media file.
+        path: the media file.
         stream_index: the track's index among all streams of the file.
         limits: `max_cues` is enforced.
 

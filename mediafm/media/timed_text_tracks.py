@@ -9,13 +9,14 @@ marks as default; then by name or index. Tracks of pictures are never chosen.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mediafm.config import MediaLimits, TimedTextSettings
 from mediafm.errors import CatalogError, InterruptedMediaError, MediaFMError, TransientError
 from mediafm.languages import normalize_language, preference_rank
+from mediafm.media.remote import MediaSource
 from mediafm.media.timed_text import parse_timed_text
 from mediafm.media.timed_text_cue import Cue, ParsedText, Source, TimedText
 from mediafm.media.timed_text_embedded import PICTURE_PROBLEM, read_embedded
@@ -91,12 +92,13 @@ def choose_track(
 
 
 def read_timed_text(
-    path: str | None,
+    path: MediaSource | None,
     sidecars: Sequence[SidecarFile],
     subtitle_streams: Sequence[SubtitleTrack],
     settings: TimedTextSettings,
     limits: MediaLimits,
     start_seconds: float = 0.0,
+    places: Mapping[str, str] | None = None,
 ) -> TimedText:
     """The timed text of a title: of the first track in order that can be read and holds a cue.
 
@@ -108,6 +110,7 @@ def read_timed_text(
         settings: languages in order of preference; whether hearing-impaired cues are kept.
         limits: bounds on sizes and cues.
         start_seconds: where the file's own times begin; a sidecar's times count from there.
+        places: where sidecars are read that do not lie at their own paths: copies of what is in a bucket.
 
     Raises:
         TransientError, InterruptedMediaError: reading failed in a way that may pass; it must not look like "no text".
@@ -117,7 +120,7 @@ def read_timed_text(
         problems.append(f"embedded track: {PICTURE_PROBLEM}")
     for choice in rank_tracks(sidecars, subtitle_streams if path is not None else (), settings.languages):
         try:
-            parsed = _read(choice, path or "", limits)
+            parsed = _read(choice, path or "", limits, places or {})
         except (TransientError, InterruptedMediaError):
             raise
         except MediaFMError as error:
@@ -157,9 +160,9 @@ def read_sidecar(path: str, limits: MediaLimits, language: str | None = None) ->
     return parse_timed_text(data, os.path.splitext(path)[1], limits, language, name)
 
 
-def _read(choice: TrackChoice, path: str, limits: MediaLimits) -> ParsedText:
+def _read(choice: TrackChoice, path: MediaSource, limits: MediaLimits, places: Mapping[str, str]) -> ParsedText:
     if choice.path is not None:
-        return read_sidecar(choice.path, limits, choice.language)
+        return read_sidecar(places.get(choice.path, choice.path), limits, choice.language)
     return read_embedded(path, choice.stream_index or 0, limits)
 
 

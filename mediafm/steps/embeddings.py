@@ -57,13 +57,16 @@ class AudioEmbeddingsStep(ShotEmbeddingsStep):
 
     @contextmanager
     def loaded(self) -> Iterator[None]:
-        with super().loaded(), MediaReader(self._workspace.config.limits) as self._reader:
+        with (
+            super().loaded(),
+            MediaReader(self._workspace.config.limits, buckets=self._workspace.buckets) as self._reader,
+        ):
             yield
 
     def items(self, title: PresentTitle) -> Iterator[Item]:
         if not title.facets["audio"] or title.is_imported:
             return
-        with unreplaced(title):
+        with unreplaced(title, self._workspace.buckets):
             yield from heard_shots(self._workspace, self._reader, title, self.encoder.margin_seconds)
 
 

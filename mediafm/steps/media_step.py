@@ -21,7 +21,7 @@ class MediaStep(TitleStep):
 
     @contextmanager
     def loaded(self) -> Iterator[None]:
-        with MediaReader(self._workspace.config.limits) as self._reader:
+        with MediaReader(self._workspace.config.limits, buckets=self._workspace.buckets) as self._reader:
             yield
 
     def waits_for(self, title: PresentTitle) -> str:

@@ -55,7 +55,7 @@ class ShotsStep(MediaStep):
         info, profile = self._workspace.media_info(title), self._workspace.profile
         detector = placed(profile.detector, self._device)
         cuts = self._reader.cut(title.path, info, detector, self._workspace.config.frames)
-        with store.open_writer(frames, SCHEMAS["frames"]) as writer, unreplaced(title):
+        with store.open_writer(frames, SCHEMAS["frames"]) as writer, unreplaced(title, self._workspace.buckets):
             for rows in _frame_tables(self._bounded(title, cuts, shots)):
                 writer.write(rows)
         if writer.stored is None:
@@ -94,7 +94,7 @@ class ShotsStep(MediaStep):
 
     def _read_cues(self, title: PresentTitle, identity: Identity) -> Made:
         store = self._workspace.store
-        with unreplaced(title):
+        with unreplaced(title, self._workspace.buckets):
             own_text = read_timed_text(self._workspace, self._reader, title)
         text = self._spoken(title, identity, own_text)
         spans = spans_of(store.read(title.chain.identity("spans")))

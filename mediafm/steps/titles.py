@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +21,9 @@ from mediafm.lineage.fingerprint import Identity, canonical_json, fingerprint
 from mediafm.lineage.records import FIRST_GENERATION, LedgerRecord
 from mediafm.lineage.tables import TABLES
 from mediafm.media.info import MediaInfo
+from mediafm.s3.buckets import Buckets
+from mediafm.s3.place import is_s3
+from mediafm.s3.reading import ObjectInfo
 from mediafm.steps.history import decoder_version
 from mediafm.steps.outcome import StepReport, TitleOutcome, format_trace
 from mediafm.steps.present import PresentTitle
@@ -75,7 +78,7 @@ def take_in(workspace: Workspace, titles: Sequence[CatalogTitle], vanished: Sequ
     if todo:
         workspace.progress.begin(ASSET, len(todo))
         try:
-            with MediaReader(workspace.config.limits) as reader:
+            with MediaReader(workspace.config.limits, buckets=workspace.buckets) as reader:
                 for title in todo:
                     outcomes[title.title_id] = _take_in_one(workspace, reader, title, present.get(title.title_id))
                     workspace.progress.advance(title.title_id)
@@ -92,7 +95,8 @@ def signature(title: CatalogTitle) -> str:
             "path": title.uri,
             "size_bytes": title.size_bytes,
             "modified_ns": title.modified_ns,
-            "sidecars": [asdict(sidecar) for sidecar in title.sidecars],
+            **_version(title),
+            "sidecars": [sidecar.as_json() for sidecar in title.sidecars],
             "metadata": title.metadata.as_json(),
             "group_id": title.group_id,
             "step_version": TABLES["titles"].step_version,
@@ -107,7 +111,7 @@ def _take_in_one(
     started = time.monotonic()
     generation = before.generation + 1 if before else FIRST_GENERATION
     try:
-        probed = _probe(reader, title)
+        probed = _probe(reader, title, workspace.buckets)
     except UnusableMediaError as error:
         return _set_aside(workspace, title, generation, TitleState.QUARANTINED, str(error))
     except MediaFMError as error:
@@ -146,10 +150,12 @@ def _take_in_one(
     return TitleOutcome(title_id=title.title_id, state=TitleState.OK, was_made=True, rows={"titles": 1})
 
 
-def _probe(reader: MediaReader, title: CatalogTitle) -> Probed:
+def _probe(reader: MediaReader, title: CatalogTitle, buckets: Buckets) -> Probed:
+    if is_s3(title.uri):
+        reader.look(title.uri)  # what its head tells against it spares the download
     info = reader.probe(title.uri)
     sidecars: list[Json] = [
-        {"sha256": _sha256(Path(item.path)), "suffix": Path(item.path).suffix.lower(), "language": item.language}
+        {"sha256": _sha256_of(item.path, buckets), "suffix": Path(item.path).suffix.lower(), "language": item.language}
         for item in title.sidecars
     ]
     facets = {
@@ -182,7 +188,8 @@ def _details(title: CatalogTitle) -> dict[str, Json]:
             "path": title.uri,
             "size_bytes": title.size_bytes,
             "modified_ns": title.modified_ns,
-            "sidecars": [asdict(item) for item in title.sidecars],
+            **_version(title),
+            "sidecars": [item.as_json() for item in title.sidecars],
             "signature": signature(title),
         },
         "group_id": title.group_id,
@@ -202,7 +209,7 @@ def _set_aside(
             reason=reason,
             generation=generation,
             step_version=TABLES["titles"].step_version,
-            media_sha256=_sha256_or_nothing(Path(title.uri)),
+            media_sha256=_sha256_or_nothing(title, workspace.buckets),
             is_forced=workspace.is_forced,
             details={**_details(title), "trace": trace},
         )
@@ -241,9 +248,24 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sha256_or_nothing(path: Path) -> str:
-    """The checksum of a file that was set aside; "" if it cannot be read, which its reason then says."""
+def _sha256_of(path: str, buckets: Buckets) -> str:
+    with buckets.held(path) as here:
+        return _sha256(here)
+
+
+def _sha256_or_nothing(title: CatalogTitle, buckets: Buckets) -> str:
+    """The checksum of a file that was set aside; "" if it cannot be read, as its reason then says, or lies in a bucket and
+    was not fetched: then its ETag stands in the record."""
+    path: Path | None = Path(title.uri)
+    if is_s3(title.uri):
+        info = ObjectInfo(size_bytes=title.size_bytes, etag=title.version, modified_ns=title.modified_ns)
+        path = buckets.copy(title.uri, info)
     try:
-        return _sha256(path)
+        return _sha256(path) if path is not None else ""
     except OSError:
         return ""
+
+
+def _version(title: CatalogTitle) -> dict[str, Json]:
+    """The ETag of what lies in a bucket; nothing of a file, whose size and time say it."""
+    return {"version": title.version} if title.version else {}

@@ -131,7 +131,7 @@ class TranscriptsStep(MediaStep, StreamStep):
             title = _OpenTitle(work)
             try:
                 guard(work)
-                with unreplaced(work.title):
+                with unreplaced(work.title, self._workspace.buckets):
                     for samples in self._sound(title, rate_hz):
                         yield title, samples
             except Exception as error:  # noqa: BLE001 - handed on as this title's result

@@ -10,6 +10,8 @@ import pytest
 from mediafm.catalog.scan import scan_catalog
 from mediafm.encoders.fake_transcriber import tones
 from mediafm.errors import IntegrityError, NotFoundError, UnusableMediaError
+from mediafm.s3.buckets import Buckets
+from mediafm.s3.settings import S3Settings
 from mediafm.steps.embeddings import AudioEmbeddingsStep
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.runner import run_step
@@ -20,6 +22,9 @@ from mediafm.steps.unreplaced import unreplaced
 from mediafm.steps.workspace import Workspace
 from mediafm.types import TitleState
 from tests.unit.steps.test_transcripts import SRT, film
+
+NOWHERE = Buckets(S3Settings(), Path("nowhere"))
+"""Nothing here lies in one."""
 
 
 @pytest.fixture
@@ -61,17 +66,20 @@ def test_a_change_while_it_is_read_is_what_went_wrong(
         if fault is not None:
             raise fault
 
-    with pytest.raises(IntegrityError, match=r"changed after it was taken in.*Run again"), unreplaced(title):
+    with (
+        pytest.raises(IntegrityError, match=r"changed after it was taken in.*Run again"),
+        unreplaced(title, NOWHERE),
+    ):
         read()
 
 
 def test_what_nobody_touched_is_read_and_its_own_errors_pass(title: PresentTitle, catalog: Path) -> None:
-    with unreplaced(title):
+    with unreplaced(title, NOWHERE):
         pass
-    with pytest.raises(UnusableMediaError, match="half a file"), unreplaced(title):
+    with pytest.raises(UnusableMediaError, match="half a file"), unreplaced(title, NOWHERE):
         raise UnusableMediaError("half a file", rule="files are whole")
     (catalog / "a.mkv").unlink()
-    with pytest.raises(NotFoundError, match="gone"), unreplaced(title):
+    with pytest.raises(NotFoundError, match="gone"), unreplaced(title, NOWHERE):
         raise NotFoundError("gone", rule="it is there")
 
 
