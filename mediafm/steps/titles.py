@@ -254,8 +254,8 @@ def _sha256_of(path: str, buckets: Buckets) -> str:
 
 
 def _sha256_or_nothing(title: CatalogTitle, buckets: Buckets) -> str:
-    """The checksum of a file that was set aside; "" if it cannot be read, as its reason then says, or lies in a bucket and
-    was not fetched: then its ETag stands in the record."""
+    """The checksum of a file that was set aside; "" if it cannot be read, as its reason then says, or lies in a bucket
+    and was not fetched: then its ETag stands in the record."""
     path: Path | None = Path(title.uri)
     if is_s3(title.uri):
         info = ObjectInfo(size_bytes=title.size_bytes, etag=title.version, modified_ns=title.modified_ns)

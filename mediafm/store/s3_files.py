@@ -7,6 +7,7 @@ bucket names the same ETag. What was written here is kept here: reading it back 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ WHOLE_BYTES = 8 * 1024**2
 """Smaller objects are downloaded whole when they are opened, larger ones read by ranges (our choice)."""
 MAX_KNOWN = 100_000
 """Of how many objects size and ETag are remembered."""
+FRESH_SECONDS = 10.0
+"""For so long what was seen or put is taken to stand there still: objects are hardly ever removed, and a ranged read
+names the ETag that it means (our choice). Whether something exists is always asked."""
 
 
 class S3Files:
@@ -37,7 +41,7 @@ class S3Files:
         self._copies = DownloadCache(cache / "store", settings)
         self._scratch = LocalFiles(cache / "unsent")
         self._filesystem = S3FileSystem(settings, self._found)
-        self._known: dict[str, ObjectInfo] = {}
+        self._known: dict[str, tuple[ObjectInfo, float]] = {}
         self._guard = threading.Lock()
 
     def scratch(self, key: str) -> AbstractContextManager[Path]:
@@ -49,27 +53,30 @@ class S3Files:
         size_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
         with _as_store():
             etag = put_if_absent(self._settings, place, source)
-        if etag is not None and isinstance(source, Path):
-            info = ObjectInfo(size_bytes=size_bytes, etag=etag, modified_ns=0)
+        if etag is None:
+            self._forget(key)
+            return False
+        info = ObjectInfo(size_bytes=size_bytes, etag=etag, modified_ns=time.time_ns())
+        if isinstance(source, Path):
             self._copies.adopt(place, info, source)
-        self._forget(key)
-        return etag is not None
+        self._remember(key, info)
+        return True
 
     def read_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         place = self._place(key)
         with _as_store():
-            info = self._look(key)
+            info = self._fresh(key)
             end = info.size_bytes if length is None else min(start + length, info.size_bytes)
             return read_range(self._settings, place, start, end, info.etag)
 
     def local_path(self, key: str) -> Path:
         """A copy on this machine of what stands there now; it stays for some minutes."""
         with _as_store():
-            return self._copies.path(self._place(key), self._look(key))
+            return self._copies.path(self._place(key), self._fresh(key))
 
     def open(self, key: str) -> Path | BinaryIO:
         with _as_store():
-            place, info = self._place(key), self._look(key)
+            place, info = self._place(key), self._fresh(key)
             copy = self._copy(place, info)
             return copy if copy is not None else self._filesystem.open_ranges(place, info)
 
@@ -83,7 +90,7 @@ class S3Files:
 
     def size_bytes(self, key: str) -> int:
         with _as_store():
-            return self._look(key).size_bytes
+            return self._fresh(key).size_bytes
 
     def list_keys(self, folder: str) -> list[str]:
         above = f"{self.place.key}/" if self.place.key else ""
@@ -127,13 +134,21 @@ class S3Files:
         self._remember(key, info)
         return info
 
+    def _fresh(self, key: str) -> ObjectInfo:
+        """As `_look`, but what was seen or put a moment ago is not asked for again."""
+        with self._guard:
+            info, seen_at = self._known.get(key, (None, 0.0))
+        if info is not None and time.monotonic() - seen_at < FRESH_SECONDS:
+            return info
+        return self._look(key)
+
     def _found(self, place: Place) -> tuple[ObjectInfo, Path | None]:
         """For the filesystem: objects never change, so what is known of one need not be asked again."""
         key = place.key.removeprefix(f"{self.place.key}/") if self.place.key else place.key
         if place.bucket != self.place.bucket or self._place(key) != place:
             raise StoreError(f"{place}", rule=f"what is read lies below {self.place}")
         with _as_store():
-            info = self._known.get(key) or self._look(key)
+            info = known[0] if (known := self._known.get(key)) else self._look(key)
             return info, self._copy(place, info)
 
     def _copy(self, place: Place, info: ObjectInfo) -> Path | None:
@@ -145,7 +160,7 @@ class S3Files:
         with self._guard:
             while len(self._known) >= MAX_KNOWN:
                 self._known.pop(next(iter(self._known)))
-            self._known[key] = info
+            self._known[key] = (info, time.monotonic())
 
     def _forget(self, key: str) -> None:
         with self._guard:
