@@ -5,6 +5,7 @@ It is fsspec's interface, so that each of them takes it as it is; its files fetc
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,13 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
 
     def __eq__(self, other: object) -> bool:
         return self is other
+
+
+class _CopyFile(io.BufferedReader):
+    """A copy of an object. Closed with its last reference, without a warning: DuckDB never closes what it opens."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]
@@ -90,7 +98,7 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]
             raise PermissionError(f"{path}: this filesystem only reads")
         place = Place.parse(path)
         info, copy = self._found(place)
-        return copy.open("rb") if copy is not None else self.open_ranges(place, info)
+        return _CopyFile(io.FileIO(copy)) if copy is not None else self.open_ranges(place, info)
 
     def _found(self, place: Place) -> tuple[ObjectInfo, Path | None]:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from mediafm.errors import ConfigError
+from mediafm.store.sql import said_by_filesystem
 from mediafm.store.store import Store
 from mediafm.store.views import connect
 
@@ -44,7 +45,7 @@ def execute_select(store: Store, sql: str, max_rows: int | None = None) -> Selec
             rows = found.fetchall() if max_rows is None else found.fetchmany(max_rows)
         except duckdb.Error as error:
             raise ConfigError(
-                str(error).strip(),
+                said_by_filesystem(error) or str(error).strip(),
                 rule="a query reads the views of the store only",
                 where="SQL",
                 remedy="`SELECT view_name FROM duckdb_views()` lists the views.",

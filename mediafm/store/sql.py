@@ -9,9 +9,12 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
+from mediafm.errors import StoreError
 from mediafm.lineage.records import LEDGER_SCHEMA
 from mediafm.store.store import Store
 
+_TOLD = re.compile(r"^[A-Za-z_][\w.]*: (.+)$", re.MULTILINE)
+"""An error's line in a traceback."""
 _PATTERN_LETTERS = re.compile(r"[*?\[]")
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
@@ -26,9 +29,33 @@ def open_duckdb(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
     """A fresh in-memory database that loads nothing, closed at the end."""
     connection = new_duckdb(store)
     try:
-        yield connection
+        with files_told(store):
+            yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def files_told(store: Store) -> Iterator[None]:
+    """Around whatever reads files by DuckDB. Raises `StoreError` where the store's own filesystem refused."""
+    try:
+        yield
+    except duckdb.Error as error:
+        said = said_by_filesystem(error)
+        if not said:
+            raise
+        raise StoreError(
+            said, rule="the ledger and the values can be read", where=str(store.root), remedy="Run again."
+        ) from error
+
+
+def said_by_filesystem(error: duckdb.Error) -> str:
+    """What a filesystem of ours said, of which DuckDB makes a traceback; "" if the error is DuckDB's own."""
+    text = str(error).strip()
+    if type(error) is not duckdb.Error or not text.startswith("Traceback"):
+        return ""
+    told = _TOLD.findall(text)
+    return str(told[-1]).strip() if told else text.splitlines()[-1]
 
 
 def new_duckdb(store: Store) -> duckdb.DuckDBPyConnection:
@@ -71,16 +98,22 @@ def make_view(
     found: Sequence[str],
     columns: str,
     options: str,
+    *,
+    may_be_lost: bool = True,
 ) -> None:
     """A view over Parquet files; without files, an empty one with the columns of `schema`.
 
-    If a file is gone, the view is there, and every query on it says so.
+    If a file is gone, the view is there, and a query that reads it says so.
 
     Args:
         schema: the columns as they rest; `title_id` is put before them where it is not among them.
         found: paths as `paths` gives them.
         columns: SQL of ours after SELECT.
         options: further arguments of `read_parquet`.
+        may_be_lost: False: a file that is gone is an error at once.
+
+    Raises:
+        StoreError: a file is gone that may not be.
     """
     kinds = {"title_id": "VARCHAR", **{field.name: sql_type(field.type) for field in schema}}
     nothing = f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in kinds.items())} WHERE "
@@ -91,8 +124,18 @@ def make_view(
     query = f"SELECT {columns} FROM read_parquet(getvariable('files_{name}'), {options})"
     try:
         connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
-    except duckdb.IOException as error:
-        reason = quoted(f"{name} cannot be read: {str(error).splitlines()[0]}; run again to make what is lost")
+    except duckdb.Error as error:
+        said = said_by_filesystem(error)
+        if not said and not isinstance(error, duckdb.IOException):
+            raise
+        if not may_be_lost:
+            raise StoreError(
+                f"{name} cannot be read ({said or str(error).splitlines()[0]})",
+                rule="what is listed stands there",
+                where=str(found[0]).rpartition("/")[0],
+                remedy="Run again: the ledger may just have been merged.",
+            ) from error
+        reason = quoted(f"{name} cannot be read: {said or str(error).splitlines()[0]}; run again to make what is lost")
         connection.execute(f"CREATE TEMP VIEW {name} AS {nothing} error({reason})::BOOLEAN")
 
 

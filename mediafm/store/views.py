@@ -26,7 +26,7 @@ from mediafm.store.ledger_files import LEDGER_FOLDER, ledger_keys
 from mediafm.store.parquet import open_parquet
 from mediafm.store.pointers import PRODUCERS, SERVING, Pointers
 from mediafm.store.schemas import MANIFEST_TITLES, SCHEMAS
-from mediafm.store.sql import is_among, make_view, new_duckdb, open_duckdb, paths, quoted, read_ledger
+from mediafm.store.sql import files_told, is_among, make_view, new_duckdb, open_duckdb, paths, quoted, read_ledger
 from mediafm.store.status import STATUS_VIEW
 from mediafm.store.store import STORE_FOLDER, Store
 from mediafm.store.vectors import LIST_SIZE_KEY
@@ -83,15 +83,16 @@ def connect(
     """
     connection = new_duckdb(store)
     try:
-        _make_ledger(connection, store)
-        connection.execute("SET preserve_insertion_order = false")
-        _make_index(connection, title_ids, choice or pointed(store))
-        connection.execute("RESET preserve_insertion_order")
-        connection.execute(f"CREATE TEMP VIEW costs AS {COSTS_VIEW}")
-        for table in TABLES:
-            _make_table_view(connection, store, table)
-        _make_manifest_view(connection, store)
-        _lock(connection, store)
+        with files_told(store):
+            _make_ledger(connection, store)
+            connection.execute("SET preserve_insertion_order = false")
+            _make_index(connection, title_ids, choice or pointed(store))
+            connection.execute("RESET preserve_insertion_order")
+            connection.execute(f"CREATE TEMP VIEW costs AS {COSTS_VIEW}")
+            for table in TABLES:
+                _make_table_view(connection, store, table)
+            _make_manifest_view(connection, store)
+            _lock(connection, store)
     except BaseException:
         connection.close()
         raise
@@ -138,7 +139,7 @@ def _records(store: Store, clause: str) -> list[LedgerRecord]:
 
 def _make_ledger(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
     found = paths(store, ledger_keys(store.files))
-    make_view(connection, "ledger", LEDGER_SCHEMA, found, "*", "union_by_name = true")
+    make_view(connection, "ledger", LEDGER_SCHEMA, found, "*", "union_by_name = true", may_be_lost=False)
 
 
 def _make_index(connection: duckdb.DuckDBPyConnection, title_ids: Sequence[str] | None, choice: Choice) -> None:

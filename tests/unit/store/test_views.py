@@ -7,10 +7,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from mediafm.errors import StoreError
 from mediafm.lineage.chain import TitleChain
 from mediafm.lineage.records import LedgerRecord
 from mediafm.lineage.tables import TABLES
 from mediafm.store.ledger import LedgerWriter
+from mediafm.store.ledger_files import ledger_keys
 from mediafm.store.store import Store
 from mediafm.store.views import bought, connect, newest_rows, records
 from mediafm.testing.stored_titles import (
@@ -264,3 +266,14 @@ def test_costs_are_what_was_bought_of_whatever_producer(filled: Store) -> None:
     assert bought(filled) == (21, 0.75)
     assert bought(filled, [RUN.run_id]) == (21, 0.75)
     assert bought(filled, ["another"]) == (0, 0.0)
+
+
+def test_a_ledger_whose_files_vanish_while_it_is_opened_is_not_taken_for_an_empty_one(
+    filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = ledger_keys(filled.files)
+    for key in listed:
+        filled.files.delete(key)
+    monkeypatch.setattr("mediafm.store.views.ledger_keys", lambda files: listed)
+    with pytest.raises(StoreError, match=r"ledger cannot be read .*Run again"):
+        connect(filled)
