@@ -17,6 +17,8 @@ from mediafm.types import Json
 
 MAX_READINGS = 4
 """How many times over a file may be read by ranges in one pass: FFmpeg goes back, but not for ever (our choice)."""
+SMALL_FILM_BYTES = 8 * 1024**2
+"""Smaller ones are downloaded at once: a look would cost about as much (our choice)."""
 _SLACK_BYTES = 64 * 1024**2
 
 
@@ -63,7 +65,8 @@ class MediaPlaces:
                 return
             buckets = self._reached(path)
             info = buckets.look(path)
-            if buckets.fits(info) and not (is_look and buckets.copy(path, info) is None):
+            is_left = is_look and info.size_bytes > SMALL_FILM_BYTES and buckets.copy(path, info) is None
+            if buckets.fits(info) and not is_left:
                 yield Placed(path=str(stack.enter_context(buckets.held(path, info))), places=places)
                 return
             file = stack.enter_context(buckets.ranges(path, info, is_look))

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
@@ -20,10 +20,13 @@ from typing import Literal
 from mediafm.errors import StoreError
 
 START_SECONDS = 60.0
-Fault = Literal["slow_down", "cut", "cut_answer"]
-"""slow_down: 503 instead of an answer. cut: the connection closes before one. cut_answer: it closes half-way through,
-after the service has done what was asked."""
-_SLOW_DOWN = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>'
+Fault = Literal["slow_down", "conflict", "cut", "cut_answer"]
+"""slow_down, conflict: 503 or 409 instead of an answer. cut: the connection closes before one. cut_answer: it closes
+half-way through, after the service has done what was asked."""
+_REFUSALS = {
+    "slow_down": (503, b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"),
+    "conflict": (409, b"<Error><Code>ConditionalRequestConflict</Code><Message>Try again.</Message></Error>"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +82,12 @@ def moto_server() -> Iterator[str]:
 
 @contextmanager
 def s3_proxy(upstream: str) -> Iterator[S3Proxy]:
-    """A proxy in front of the service at `upstream`."""
+    """A proxy in front of the service at `upstream`.
+
+    Conditional writes pass one at a time: S3 decides them atomically, moto looks first and writes then.
+    """
     proxy = S3Proxy()
-    guard = threading.Lock()
+    guard, settling = threading.Lock(), threading.Lock()
     host, port = upstream.removeprefix("http://").split(":")
 
     class Handler(_Handler):
@@ -90,7 +96,8 @@ def s3_proxy(upstream: str) -> Iterator[S3Proxy]:
                 proxy.num_seen += 1
                 fault = proxy.choose_fault(proxy.num_seen, self.command, self.path)
                 proxy.num_faults += fault is not None
-            self.pass_on(proxy, fault, host, int(port))
+            with settling if "If-None-Match" in self.headers else nullcontext():
+                self.pass_on(proxy, fault, host, int(port))
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = passed_on
 
@@ -110,12 +117,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def pass_on(self, proxy: S3Proxy, fault: Fault | None, host: str, port: int) -> None:
-        if self.headers.get("Expect", "").lower() == "100-continue":
-            pass  # answered by `handle_expect_100` before this is called
         body = self.rfile.read(int(self.headers.get("Content-Length", 0) or 0))
         time.sleep(proxy.delay_seconds)
-        if fault == "slow_down":
-            self._answer(503, {"Content-Type": "application/xml"}, b"" if self.command == "HEAD" else _SLOW_DOWN)
+        if fault in _REFUSALS:
+            status, answer = _REFUSALS[fault]
+            self._answer(status, {"Content-Type": "application/xml"}, b"" if self.command == "HEAD" else answer)
             return
         if fault == "cut":
             self._cut()

@@ -34,7 +34,7 @@ def test_a_job_comes_back_as_it_was(job: TrainingJob) -> None:
 def test_a_file_that_is_no_job_is_refused(job: TrainingJob, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a job is a readable JSON file"):
         TrainingJob.read(tmp_path / "absent.json")
-    with pytest.raises(ConfigError, match=r"fields config, .*, rooot, .*a job has"):
+    with pytest.raises(ConfigError, match=r"fields cache, .*, rooot, .*a job has"):
         TrainingJob.from_json({**job.as_json(), "rooot": "x"})
     with pytest.raises(ConfigError, match="fields root; a job has"):
         TrainingJob.from_json({"root": "x"})
