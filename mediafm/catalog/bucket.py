@@ -13,6 +13,7 @@ from mediafm.catalog.title import CatalogTitle, Problem
 from mediafm.config import MediaLimits
 from mediafm.errors import CatalogError
 from mediafm.s3.buckets import Buckets
+from mediafm.s3.reading import ObjectInfo
 
 
 def scan_bucket(location: str, limits: MediaLimits, buckets: Buckets) -> tuple[list[CatalogTitle], list[Problem]]:
@@ -24,12 +25,14 @@ def scan_bucket(location: str, limits: MediaLimits, buckets: Buckets) -> tuple[l
     """
     problems: list[Problem] = []
     folders: dict[str, list[FoundFile]] = {}
+    listed: dict[str, ObjectInfo] = {}
     num_objects = 0
     for name, info in buckets.list(location):
         num_objects += 1
         if not _is_wanted(name, problems):
             continue
         path = f"{location.rstrip('/')}/{name}"
+        listed[path] = info
         file = FoundFile(name, path, info.size_bytes, info.modified_ns, info.etag)
         folders.setdefault(os.path.dirname(name), []).append(file)
     if not num_objects:
@@ -38,7 +41,11 @@ def scan_bucket(location: str, limits: MediaLimits, buckets: Buckets) -> tuple[l
             rule="a catalogue in a bucket is a prefix with objects, or a manifest",
             remedy="Check the prefix.",
         )
-    return titles_of(_in_order(folders), limits, problems, buckets.read_start), problems
+
+    def read(path: str, max_bytes: int) -> bytes:
+        return buckets.read_start(path, max_bytes, listed[path])
+
+    return titles_of(_in_order(folders), limits, problems, read), problems
 
 
 def _is_wanted(name: str, problems: list[Problem]) -> bool:

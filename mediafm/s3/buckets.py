@@ -45,10 +45,14 @@ class Buckets:
         for key, info in list_objects(self._settings, above):
             yield key[skipped:], info
 
-    def read_start(self, uri: str, max_bytes: int) -> bytes:
-        """The first `max_bytes`, or all there is. Raises as `mediafm.s3.reading.stream`."""
+    def read_start(self, uri: str, max_bytes: int, info: ObjectInfo | None = None) -> bytes:
+        """The first `max_bytes`, or all there is. Raises as `mediafm.s3.reading.stream`.
+
+        Args:
+            info: what a list said of it, which spares a request.
+        """
         place = Place.parse(uri)
-        info = look(self._settings, place)
+        info = info or look(self._settings, place)
         if info.size_bytes <= SMALL_BYTES:
             return self._copies.path(place, info).read_bytes()[:max_bytes]
         return read_range(self._settings, place, 0, min(max_bytes, info.size_bytes), info.etag)
