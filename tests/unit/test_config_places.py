@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,14 @@ def test_the_settings_of_buckets_round_trip_and_are_relative_to_their_file(tmp_p
     file.write_text('[s3]\nsecret_key = "x"\n')
     with pytest.raises(ConfigError, match="secret_key"):
         load_config(file)
+
+
+def test_the_example_of_the_docs_is_a_configuration(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "s3.md"
+    (example,) = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
+    file = tmp_path / "mediafm.toml"
+    file.write_text(example)
+    config = load_config(file)
+    assert config.root_name == "s3://films/mediafm"
+    assert str(config.cache_path) == "/fast/mediafm"
+    assert config.s3.cache_bytes == 500_000_000_000
