@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import click
 
@@ -51,12 +52,14 @@ def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
     return _until_one_ends([subprocess.Popen(command, env=environment, start_new_session=True) for command in commands])
 
 
-def _flags(config: Config) -> dict[str, str | None]:
+def _flags(config: Config) -> dict[str, Any]:
     """What the code location needs to come to the same configuration."""
     return {
         "catalog": config.catalog,
         "root": config.root_name,
         "state": str(config.state_path),
+        "cache": str(config.cache_path) if config.cache else None,
+        "s3": config.s3.model_dump(mode="json", exclude_defaults=True) or None,
         "profile": config.profile,
         "device": config.device,
     }

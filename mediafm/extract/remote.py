@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mediafm.config import MediaLimits
 from mediafm.errors import ConfigError, UnusableMediaError
 from mediafm.media.container import check_file, check_size
 from mediafm.media.sandbox import Serve
 from mediafm.s3.buckets import Buckets
-from mediafm.s3.filesystem import S3File
 from mediafm.s3.place import Place, is_s3
 from mediafm.types import Json
+
+if TYPE_CHECKING:
+    from mediafm.s3.filesystem import S3File
 
 MAX_READINGS = 4
 """How many times over a file may be read by ranges in one pass: FFmpeg goes back, but not for ever (our choice)."""

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mediafm.s3.cache import DownloadCache
-from mediafm.s3.filesystem import S3File, S3FileSystem
 from mediafm.s3.place import Place, is_s3
 from mediafm.s3.reading import ObjectInfo, list_objects, look, read_range
 from mediafm.s3.settings import S3Settings
+
+if TYPE_CHECKING:
+    from mediafm.s3.filesystem import S3File
 
 SMALL_BYTES = 1024**2
 """Files beside titles up to this size are kept whole: the next scan reads them from here (our choice)."""
@@ -27,7 +30,6 @@ class Buckets:
     def __init__(self, settings: S3Settings, folder: Path) -> None:
         self._settings = settings
         self._copies = DownloadCache(folder, settings)
-        self._filesystem = S3FileSystem(settings)
 
     def look(self, uri: str) -> ObjectInfo:
         """What stands there. Raises as `mediafm.s3.reading.look`."""
@@ -81,14 +83,16 @@ class Buckets:
     @contextmanager
     def ranges(self, uri: str, info: ObjectInfo, is_look: bool = False) -> Iterator[S3File]:
         """The object as a file that fetches what is read: a little for a look, else by large blocks, ahead."""
-        caching = {"block_size": LOOK_BYTES, "cache_type": "readahead"}
+        from mediafm.s3.filesystem import S3File, S3FileSystem
+
+        caching: dict[str, Any] = {"block_size": LOOK_BYTES, "cache_type": "readahead"}
         if not is_look:
             caching = {
                 "block_size": self._settings.block_bytes,
                 "cache_type": "background",
                 "cache_options": {"maxblocks": BLOCKS_KEPT},
             }
-        file = S3File(self._filesystem, Place.parse(uri), info, **caching)
+        file = S3File(S3FileSystem(self._settings), Place.parse(uri), info, **caching)
         try:
             yield file
         finally:
