@@ -6,10 +6,12 @@ It is fsspec's interface, so that each of them takes it as it is; its files fetc
 from __future__ import annotations
 
 import io
+import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
@@ -42,11 +44,75 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         return self is other
 
 
-class _CopyFile(io.BufferedReader):
-    """A copy of an object. Closed with its last reference, without a warning: DuckDB never closes what it opens."""
+class SharedFile(io.RawIOBase):
+    """A file that several threads may seek and read at once: each has a place of its own in it.
 
-    def __del__(self) -> None:
-        self.close()
+    DuckDB reads one Python file from all its threads, each time by a `seek` and a `read`, between which another thread
+    may come. It never closes one either: the last reference does, without a warning.
+
+    Args:
+        size_bytes: of the whole file.
+        read_at: (start, end) -> these bytes; safe for threads.
+        let_go: called once, at the end.
+    """
+
+    def __init__(self, size_bytes: int, read_at: Callable[[int, int], bytes], let_go: Callable[[], None]) -> None:
+        super().__init__()
+        self._size_bytes, self._read_at, self._let_go = size_bytes, read_at, let_go
+        self._mine = threading.local()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size_bytes}[whence]
+        self._mine.position = max(0, base + offset)
+        return self.tell()
+
+    def tell(self) -> int:
+        position: int = getattr(self._mine, "position", 0)
+        return position
+
+    def read(self, size: int = -1) -> bytes:
+        start = self.tell()
+        end = self._size_bytes if size < 0 else min(start + size, self._size_bytes)
+        data = self._read_at(start, end) if start < end else b""
+        self._mine.position = start + len(data)
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._let_go()
+        super().close()
+
+
+def shared_copy(copy: Path, size_bytes: int) -> SharedFile:
+    """A copy on this machine."""
+    descriptor = os.open(copy, os.O_RDONLY)
+
+    def read_at(start: int, end: int) -> bytes:
+        pieces, position = [], start
+        while position < end and (piece := os.pread(descriptor, end - position, position)):
+            pieces.append(piece)
+            position += len(piece)
+        return b"".join(pieces)
+
+    return SharedFile(size_bytes, read_at, lambda: os.close(descriptor))
+
+
+def shared_ranges(file: S3File) -> SharedFile:
+    """An object that is read by ranges; one at a time, because what it read ahead is shared."""
+    guard = threading.Lock()
+
+    def read_at(start: int, end: int) -> bytes:
+        with guard:
+            data: bytes = file.cache._fetch(start, end)
+            return data
+
+    return SharedFile(file.size, read_at, file.close)
 
 
 class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]
@@ -89,16 +155,16 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]
         found = (_described(Place(folder.bucket, key), info) for key, info in list_objects(self.settings, folder))
         return list(found) if detail else [each["name"] for each in found]
 
-    def open_ranges(self, place: Place, info: ObjectInfo, block_bytes: int = TABLE_BLOCK_BYTES) -> S3File:
+    def open_ranges(self, place: Place, info: ObjectInfo) -> SharedFile:
         """The object as a file that reads ahead by blocks."""
-        return S3File(self, place, info, block_size=block_bytes, cache_type="readahead")
+        return shared_ranges(S3File(self, place, info, block_size=TABLE_BLOCK_BYTES, cache_type="readahead"))
 
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> BinaryIO | S3File:
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> SharedFile:
         if mode != "rb":
             raise PermissionError(f"{path}: this filesystem only reads")
         place = Place.parse(path)
         info, copy = self._found(place)
-        return _CopyFile(io.FileIO(copy)) if copy is not None else self.open_ranges(place, info)
+        return shared_copy(copy, info.size_bytes) if copy is not None else self.open_ranges(place, info)
 
     def _found(self, place: Place) -> tuple[ObjectInfo, Path | None]:
         try:

@@ -20,9 +20,11 @@ from mediafm.s3.reading import ObjectInfo, list_objects, look, read_range
 from mediafm.s3.settings import S3Settings
 from mediafm.s3.writing import abort_stale_uploads, delete, put_if_absent
 from mediafm.store.files import LocalFiles, check_key
+from mediafm.store.ledger_files import LEDGER_FOLDER
 
 WHOLE_BYTES = 8 * 1024**2
-"""Smaller objects are downloaded whole when they are opened, larger ones read by ranges (our choice)."""
+"""Smaller objects are downloaded whole when they are opened, larger ones read by ranges (our choice). Of the ledger,
+which every query reads, all are."""
 MAX_KNOWN = 100_000
 """Of how many objects size and ETag are remembered."""
 FRESH_SECONDS = 10.0
@@ -41,6 +43,7 @@ class S3Files:
         self._copies = DownloadCache(cache / "store", settings)
         self._scratch = LocalFiles(cache / "unsent")
         self._filesystem = S3FileSystem(settings, self._found)
+        self._ledger = f"{place.below(LEDGER_FOLDER).key}/"
         self._known: dict[str, tuple[ObjectInfo, float]] = {}
         self._guard = threading.Lock()
 
@@ -152,7 +155,7 @@ class S3Files:
             return info, self._copy(place, info)
 
     def _copy(self, place: Place, info: ObjectInfo) -> Path | None:
-        if info.size_bytes <= WHOLE_BYTES:
+        if info.size_bytes <= WHOLE_BYTES or place.key.startswith(self._ledger):
             return self._copies.path(place, info)
         return self._copies.find(place, info)
 
