@@ -14,8 +14,9 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from mediafm.errors import NotFoundError, StoreError
 
@@ -47,7 +48,7 @@ class Files(Protocol):
     def local_path(self, key: str) -> Path:
         """A path on this machine that holds the bytes. Raises `NotFoundError`."""
 
-    def open(self, key: str) -> Path | BinaryIO:
+    def open(self, key: str) -> Path | RawIOBase:
         """What a reader of a part opens: a local path, or a file that fetches what is read. Raises `NotFoundError`."""
 
     def exists(self, key: str) -> bool: ...

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,7 +101,7 @@ class TableWriter:
         self.num_rows += len(group)
 
 
-def open_parquet(source: Path | BinaryIO, key: str) -> pq.ParquetFile:
+def open_parquet(source: Path | RawIOBase, key: str) -> pq.ParquetFile:
     """The file with its footer read; `source` as `Files.open` gives it.
 
     Raises:

@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from mediafm.errors import NotFoundError, StoreError, TransientError
 from mediafm.s3.cache import DownloadCache
@@ -77,7 +78,7 @@ class S3Files:
         with _as_store():
             return self._copies.path(self._place(key), self._fresh(key))
 
-    def open(self, key: str) -> Path | BinaryIO:
+    def open(self, key: str) -> Path | RawIOBase:
         with _as_store():
             place, info = self._place(key), self._fresh(key)
             copy = self._copy(place, info)

@@ -55,6 +55,7 @@ def mediafm(*arguments: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_run_from_and_into_a_bucket_is_a_local_run(drawn: Path, bucket: str, s3: S3Proxy, tmp_path: Path) -> None:
     toml = tmp_path / "mediafm.toml"
     toml.write_text(TOML.format(endpoint=s3.endpoint_url))
@@ -80,8 +81,7 @@ def test_a_run_from_and_into_a_bucket_is_a_local_run(drawn: Path, bucket: str, s
     again = json.loads(mediafm("run", f"s3://{bucket}/in", *there, "--json"))
     assert again["dagster_runs"] == [], "nothing is left to do"
     title = local["titles"]["ok"][0]
-    for arguments in (("status",), ("audit", "--title", title), ("search", "--title", title, "--shot", "0")):
-        assert title in mediafm(*arguments, *there)
+    assert title in mediafm("audit", "--title", title, *there)
     assert not secrets_in(tmp_path), "neither state, logs nor copies hold them"
     s3.choose_fault = lambda number, method, path: None
     assert not secrets_of(bucket, s3)
