@@ -3,8 +3,10 @@
 Belongs here: what only the demo does. Does not belong here: the run itself (`catalog_run`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from mediafm.config import Config
@@ -54,18 +56,16 @@ def demo_catalog(config: Config, catalog: str | None, progress: Progress) -> Dem
 def demo_report(config: Config, summary: dict[str, Any]) -> str:
     """Shots, coverage, skill, probes, the lineage of one title, and what to do next; as text."""
     from mediafm.steps.audit import audit_root
-    from mediafm.steps.promotion import evaluate_serving
     from mediafm.steps.summary import title_rows
     from mediafm.steps.workspace import Workspace
 
     with Workspace.open(config) as work:
         rows = title_rows(work.store)
-        evaluated = evaluate_serving(work)
+        worth = _worth_lines(work)
         lines = ["", "Shots and coverage", *_coverage_lines(rows)]
         if summary["checkpoint"]:
             lines += ["", "Training", *_training_lines(work, summary["checkpoint"]["sha256"])]
-    if evaluated is not None:
-        lines += ["", "What the served vectors are worth", "", evaluated.evaluation.markdown.strip()]
+    lines += worth
     served = [title_id for title_id in summary["titles"]["ok"] if summary["checkpoint"]]
     if served:
         tree, complaints = audit_root(config, title_id=served[0])
@@ -92,13 +92,54 @@ def _training_lines(work: Any, sha256: str) -> list[str]:
     return ["", skill_markdown(load_checkpoint(work, sha256).report)]
 
 
+def _worth_lines(work: Any) -> list[str]:
+    """The whole probe table of the served checkpoint: stored by the run already where that one is the champion."""
+    from mediafm.probes.report import ProbeReport
+    from mediafm.steps.contextual import champion_sha256
+    from mediafm.steps.evaluation import evaluate_candidate
+    from mediafm.steps.promotion import evaluate_serving
+    from mediafm.steps.serving import serving_sha256
+
+    sha256 = serving_sha256(work)
+    if sha256 is None:
+        return []
+    if sha256 == champion_sha256(work):
+        evaluation, _ = evaluate_candidate(work, sha256)
+    else:  # a roll-out is under way: the champion's table says nothing of what readers get
+        served = evaluate_serving(work)
+        if served is None:
+            return []
+        evaluation = served.evaluation
+    lines = ["", "What the vectors are worth", ""]
+    lines += ["Shots whose nearest neighbour (adjacent ones left out) lies within ten shots:"]
+    lines += [f"  {name:<12} {_share(report)}" for name, report in evaluation.neighbours.items()]
+    if evaluation.probes is not None:
+        columns = get_terminal_size((120, 40)).columns
+        lines += ["", "Linear probes", "", ProbeReport.from_json(evaluation.probes).as_text(columns).strip()]
+    return lines
+
+
+def _share(report: Mapping[str, Any]) -> str:
+    if report["share"] is None or report["chance"] is None:
+        return "no title is long enough"
+    ends = "" if report["low"] is None else f" ({report['low']:.3f} to {report['high']:.3f})"
+    return f"{report['share']:.3f}{ends}, chance {report['chance']:.3f}"
+
+
 def _next_lines(config: Config, served: list[str]) -> list[str]:
     root = "" if config.root_path == Path(".mediafm").absolute() else f" --root {config.root_path}"
     title = served[0] if served else "TITLE"
-    return [
-        f"  mediafm status{root}                          each title, its state and coverage",
-        f"  mediafm search --title {title} --shot 3{root}    the shots nearest to one shot",
-        f"  mediafm audit --title {title}{root}              where its embeddings come from",
-        f"  mediafm ui{root}                              the graph in Dagster, training in MLflow",
-        f"  mediafm run FOLDER{root}                      your own titles",
-    ]
+    verbs = {
+        "status": "each title, its state and coverage",
+        "probe": "the table again, with what the served vectors lack: the model untrained, the clip without its title",
+        "probe --task clip_tone --save tone": "keep the probe of one task ...",
+        "tag --probe tone": "... and tag shots with it",
+        f"embed --title {title} --start 5 --end 9": "a clip inside its title as one vector",
+        f"search --title {title} --shot 3": "the shots nearest to one shot",
+        f"audit --title {title}": "where its embeddings come from",
+        "ui": "the graph in Dagster, training in MLflow",
+        "run FOLDER --labels FILES": "your own titles and labels",
+    }
+    commands = {f"mediafm {verb}{root}": said for verb, said in verbs.items()}
+    width = max(map(len, commands))
+    return [f"  {command:<{width}}  {said}" for command, said in commands.items()]
