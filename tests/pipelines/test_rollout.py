@@ -76,6 +76,7 @@ def config_file(root: Path, tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_title_arrives_during_a_roll_out_and_readers_go_back(root: Path, catalog: Path, config_file: Path) -> None:
     config = config_of(root).model_copy(update={"training": SEEDED})
     with Workspace.open(config) as work:
@@ -122,6 +123,7 @@ def test_serving_is_a_run_and_says_why_nothing_moves(root: Path, config_file: Pa
         assert instance.get_run_by_id(found["dagster_run"]).status == dg.DagsterRunStatus.SUCCESS
 
 
+@pytest.mark.slow
 def test_during_a_change_of_encoders_new_titles_are_served_in_the_old_space(
     root: Path, catalog: Path, tmp_path: Path
 ) -> None:
