@@ -170,7 +170,7 @@ class ProbeSettings(Section):
     common_width: Annotated[int, Field(ge=0)] = 128
     """Feature sets are measured as they are, and after PCA to one width, at most this (our choice). 0: no PCA."""
     torch_above: Annotated[int, Field(ge=0)] = 20_000_000
-    """Training clips x width above which torch fits instead of scikit-learn."""
+    """Training clips x width above which probes are fitted on the GPU, where there is one."""
     seed: int = 0
     tasks: dict[str, TaskSettings] = {}
     """By task; one without an entry is read as its rows say."""

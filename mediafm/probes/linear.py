@@ -29,14 +29,15 @@ class LinearSettings:
     num_inner_folds: folds by group inside the training part, for that choice.
     max_iterations: of the logistic solver.
     torch_above: training clips x width (as fitted, at most the clips) above which torch makes the products.
-    torch_device: where it does.
+    torch_device: where it does; None for numpy whatever the size. Meant for a GPU: on a processor torch in one thread
+        took 0.4 of numpy's time for one class of 6,000 clips x 2,304, and 2.9 of it for ten.
     """
 
     inverse_strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0)
     num_inner_folds: int = 3
     max_iterations: int = 1000
     torch_above: int = 20_000_000
-    torch_device: str = "cpu"
+    torch_device: str | None = None
 
 
 LINEAR = LinearSettings()

@@ -2,7 +2,7 @@
 
 The objective is scikit-learn's (log loss summed over clips + |w|^2 / 2C, intercept free). Their sum is minimised by one
 L-BFGS run, which costs a few matrix products instead of a solver's set-up per class and strength. Our choice. The
-products are numpy's, or torch's on the device given where the rows are many and wide; the solver is scipy's for both.
+products are numpy's, or torch's on the device given; the solver is scipy's for both.
 
 Legend: C clips, R features, K classes, S strengths, Q classes by fold, P problems: S * K, or S * Q.
 """
@@ -184,7 +184,7 @@ class _Problems:
             unknown = put(flat.reshape(train.shape[1] + 1, -1))
             weights_RP = unknown[:-1] * weight_unit_P
             log_odds_CP = train @ weights_RP + unknown[-1] * intercept_unit_P
-            loss_CP = torch.logaddexp(log_odds_CP, torch.zeros_like(log_odds_CP)) - log_odds_CP * target_CP
+            loss_CP = -torch.nn.functional.logsigmoid(-log_odds_CP) - log_odds_CP * target_CP
             residual_CP = (torch.sigmoid(log_odds_CP) - target_CP) * counts_CP
             slope_RP = (train.T @ residual_CP + penalty_P * weights_RP) * weight_unit_P
             gradient = torch.cat([slope_RP, residual_CP.sum(dim=0, keepdim=True) * intercept_unit_P])

@@ -120,8 +120,9 @@ def test_torch_gives_the_same_report_where_it_fits(catalogue: Any, labels: Label
     sets = sets_of(catalogue)[3:]
     settings = SETTINGS.model_copy(update={"common_width": 0})
     with threadpool_limits(1):
-        in_torch = run_probes(labels, catalogue.shots, sets, settings.model_copy(update={"torch_above": 0}))
-        in_numpy = run_probes(labels, catalogue.shots, sets, settings)
+        above = settings.model_copy(update={"torch_above": 0})
+        in_torch = run_probes(labels, catalogue.shots, sets, above, torch_device="cpu")
+        in_numpy = run_probes(labels, catalogue.shots, sets, above)
     for ours, theirs in zip(in_torch.rows, in_numpy.rows, strict=True):
         assert (ours.features, ours.strengths) == (theirs.features, theirs.strengths)
         assert ours.value == pytest.approx(theirs.value, abs=1e-6)
