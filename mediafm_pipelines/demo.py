@@ -131,7 +131,7 @@ def _next_lines(config: Config, served: list[str]) -> list[str]:
     title = served[0] if served else "TITLE"
     verbs = {
         "status": "each title, its state and coverage",
-        "probe": "the table again, with what the served vectors lack: the model untrained, the clip without its title",
+        "probe LABELS --chart probes.png": "such a table and its picture on your labels",
         "probe --task clip_tone --save tone": "keep the probe of one task ...",
         "tag --probe tone": "... and tag shots with it",
         f"embed --title {title} --start 5 --end 9": "a clip inside its title as one vector",
