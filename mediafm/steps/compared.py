@@ -115,12 +115,12 @@ def compare_checkpoint(
 
 
 def compare_served(workspace: Workspace, titles: Sequence[PresentTitle], manifest: TrainingManifest) -> Compared:
-    """What readers get, as it is stored, beside the vectors that it was made of."""
-    lines, fused = _without_model(workspace, titles)
+    """What readers get, as it is stored, beside what it was made of: the whole comparison is a checkpoint's."""
+    fused = shot_sets(stored_features(workspace, titles, "fused_embeddings"), neighbourhood())
     served = shot_sets(stored_features(workspace, titles, "contextual_embeddings"))[OWN]
-    own = [_set(CONTEXTUAL, served), _set(JOINED, joined(fused, served))]
+    own = [_set(CONTEXTUAL, served), _set(JOINED, joined(fused[OWN], served))]
     return Compared(
-        feature_sets=(*lines, *own),
+        feature_sets=(*baseline_sets(FUSED, fused), *own),
         pairs=((CONTEXTUAL, FUSED), (JOINED, FUSED)),
         seen_groups=dict.fromkeys([one.name for one in own], trained_groups(manifest)),
     )
