@@ -18,6 +18,8 @@ SAMPLE_SEED = 1
 MAX_TRAINING_STEPS = 400
 """Enough for the sample; a demo is not a training run, and its report says provisional."""
 
+NOISE_TASK = "noise"
+
 
 @dataclass(frozen=True)
 class DemoCatalog:
@@ -29,7 +31,12 @@ class DemoCatalog:
 
 
 def demo_config(config: Config, catalog: str | None) -> Config:
-    """The configuration with training bounded, unless it says itself how long to train."""
+    """The configuration with training bounded, unless it says itself how long to train.
+
+    The sample's labels of pure noise have no voice in the gate; they are there to show what noise looks like.
+    """
+    if catalog is None and not config.gate.exclude:
+        config = config.model_copy(update={"gate": config.gate.model_copy(update={"exclude": (NOISE_TASK,)})})
     if config.training.max_steps is not None:
         return config
     training = config.training.model_copy(update={"max_steps": MAX_TRAINING_STEPS})

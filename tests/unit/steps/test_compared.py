@@ -26,7 +26,7 @@ from mediafm.steps.compared import (
 )
 from mediafm.steps.contextual import space_producers
 from mediafm.steps.evaluation import evaluate_candidate, evaluate_labels, root_labels, titles_with_fused
-from mediafm.steps.features import title_shots
+from mediafm.steps.features import groups_by_title, title_shots
 from mediafm.steps.gate import gate_rules
 from mediafm.steps.gate_tasks import Contender, hear, judging_groups
 from mediafm.steps.present import PresentTitle
@@ -153,7 +153,8 @@ def test_the_gate_hears_on_test_groups_only_and_a_checkpoint_ties_with_itself(ro
 def test_no_group_judges_that_either_checkpoint_was_trained_on(root):
     workspace, sha256, _ = root
     manifest = load_manifest(workspace, load_checkpoint(workspace, sha256).manifest_sha256)
-    judges = judging_groups(manifest, manifest)
+    groups = groups_by_title(titles_of(workspace, sha256))
+    judges = judging_groups(manifest, manifest, groups)
     test = {planned.title.group_id for planned, _ in manifest.parts(Split.TEST)}
     assert judges == test
     taught = next(planned for planned, _ in manifest.parts(Split.TRAIN))
@@ -161,8 +162,17 @@ def test_no_group_judges_that_either_checkpoint_was_trained_on(root):
         manifest,
         titles=tuple(p if p.title.group_id not in test else replace(p, parts=taught.parts) for p in manifest.titles),
     )
-    assert not judging_groups(manifest, moved)
-    assert not judging_groups(moved, manifest)
+    assert not judging_groups(manifest, moved, groups)
+    assert not judging_groups(moved, manifest, groups)
+
+
+def test_titles_that_share_a_file_are_one_group(root):
+    workspace, sha256, _ = root
+    one, other, third = titles_of(workspace, sha256)[:3]
+    twin = replace(other, media_sha256=one.media_sha256)
+    groups = groups_by_title([one, twin, third])
+    assert groups[one.title_id] == groups[twin.title_id] != groups[third.title_id]
+    assert [shots.group_id for shots in title_shots(workspace, [one, twin])] == [groups[one.title_id]] * 2
 
 
 def test_an_evaluation_is_made_once_and_again_when_the_rules_change(root):
