@@ -116,6 +116,7 @@ def _evaluation_result(data_version: str, evaluated) -> dg.MaterializeResult:  #
     metadata: Metadata = {
         "checkpoint": evaluation.subject,
         "titles": evaluation.num_titles,
+        "context_bought": dg.MetadataValue.md("\n".join(f"- {line}" for line in evaluation.bought) or "no labels"),
         "report": dg.MetadataValue.md(evaluation.markdown),
     }
     for name, png in evaluated.pictures.items():

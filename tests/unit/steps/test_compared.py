@@ -204,3 +204,5 @@ def test_any_labels_may_be_asked_of_any_checkpoint(root):
     assert {row["features"] for row in found.probes["rows"]} >= {FUSED, CONTEXTUAL, AGAINST}
     assert any(row["against"] == AGAINST for row in found.probes["differences"])
     assert all(np.isfinite(value) for value in found.metrics().values())
+    assert len(found.bought) == len({(row["task"], row["measure"]) for row in found.probes["rows"]})
+    assert all(line.startswith(f"{CONTEXTUAL} bought ") for line in found.bought)
