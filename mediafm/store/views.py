@@ -56,10 +56,12 @@ VIEW_NAMES = {"spans": "shots"}
 """Views that are not called like their table."""
 
 
-def pointed(store: Store) -> Choice:
-    """The producers that the pointers name now."""
+def pointed(store: Store, moment: datetime | None = None) -> Choice:
+    """The producers that the pointers name now, or named at a moment."""
     pointers = Pointers(store)
-    configured, serving = pointers.read(PRODUCERS), pointers.read(SERVING)
+    configured, serving = (
+        pointers.read(name) if moment is None else pointers.at(name, moment) for name in (PRODUCERS, SERVING)
+    )
     served = serving.value["producers"] if serving else None
     return Choice(
         configured={} if configured is None else {table: str(item) for table, item in configured.value.items()},
