@@ -15,6 +15,7 @@ from mediafm.cli.main import VERBS, Verbs
 from mediafm.cli.options import configured, json_option
 from mediafm.cli.show import echo_json
 from mediafm.config import Config
+from mediafm_pipelines.cli_forget import forget
 from mediafm_pipelines.cli_serving import rollback, serve
 
 
@@ -24,7 +25,7 @@ def cli() -> None:
     """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
 
 
-for _verb in (*VERBS, rollback, serve):
+for _verb in (*VERBS, forget, rollback, serve):
     cli.add_command(_verb)
 
 

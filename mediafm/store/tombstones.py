@@ -17,8 +17,10 @@ from datetime import UTC, datetime
 
 from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.lineage.fingerprint import canonical_json
+from mediafm.lineage.records import LedgerRecord
+from mediafm.lineage.tables import TABLES
 from mediafm.store.store import Store, check_title_id
-from mediafm.types import Json
+from mediafm.types import Json, TitleState
 
 TOMBSTONES, HOLDS = "tombstones", "holds"
 _SUFFIX = ".json"
@@ -97,6 +99,21 @@ def deny_list(store: Store) -> DenyList:
     """All tombstones of a root, by title. Raises `IntegrityError`."""
     keys = [key for key in store.files.list_keys(TOMBSTONES) if key.endswith(_SUFFIX)]
     return DenyList(tuple(_read_tombstone(store, key) for key in keys))
+
+
+def forgotten_record(tombstone: Tombstone, generation: int) -> LedgerRecord:
+    """The ledger's row on a title that was forgotten."""
+    return LedgerRecord(
+        asset=TABLES["titles"].asset,
+        table="titles",
+        title_id=tombstone.title_id,
+        state=TitleState.FORGOTTEN,
+        reason=tombstone.sentence,
+        generation=generation,
+        step_version=TABLES["titles"].step_version,
+        media_sha256=tombstone.media_sha256[0] if tombstone.media_sha256 else "",
+        details={"forgotten_at": tombstone.forgotten_at, "forgotten_by": tombstone.forgotten_by},
+    )
 
 
 def put_hold(store: Store, title_id: str, *, is_held: bool, reason: str, set_by: str) -> Hold:

@@ -32,6 +32,7 @@ from mediafm.store.sql import is_among, make_view, new_duckdb, open_duckdb, path
 from mediafm.store.store import STORE_FOLDER, Store
 from mediafm.store.tombstones import deny_list
 from mediafm.store.vectors import LIST_SIZE_KEY
+from mediafm.types import TitleState
 
 COSTS_VIEW = """
 SELECT
@@ -129,9 +130,14 @@ def open_snapshot(
 
 
 def newest_rows(store: Store, table: str, title_ids: Sequence[str] | None = None) -> list[LedgerRecord]:
-    """For each title its row of the highest generation in `table`, whatever its state; by title id."""
+    """For each title its row of the highest generation in `table`, whatever its state; by title id.
+
+    Of a title that was forgotten no row counts but those that say so.
+    """
+    forgotten = is_among("title_id", [one.title_id for one in deny_list(store).tombstones])
     clause = (
         f"WHERE table_name = {quoted(table)} AND {is_among('title_id', title_ids)} "
+        f"AND (state = {quoted(TitleState.FORGOTTEN)} OR NOT ({forgotten})) "
         f"QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY {NEWEST_FIRST}) = 1 ORDER BY title_id"
     )
     return _records(store, clause)
@@ -159,6 +165,17 @@ def bought(store: Store, run_ids: Sequence[str] | None = None) -> tuple[int, flo
         )
         ((num_tokens, cost_usd),) = connection.execute(query, {"paths": paths(store, keys)}).fetchall()
     return int(num_tokens), float(cost_usd)
+
+
+def distinct_producers(store: Store) -> set[tuple[str, str]]:
+    """Table and producer_id of every record of a title."""
+    keys = ledger_keys(store.files)
+    if not keys:
+        return set()
+    with open_duckdb(store) as connection:
+        query = "SELECT DISTINCT table_name, producer_id FROM read_parquet($paths, union_by_name = true) "
+        rows = connection.execute(query + "WHERE title_id <> ''", {"paths": paths(store, keys)}).fetchall()
+    return {(table, producer_id) for table, producer_id in rows if table in TABLES and producer_id}
 
 
 def _records(store: Store, clause: str) -> list[LedgerRecord]:
