@@ -63,16 +63,17 @@ class _Events:
 
 
 def _events() -> _Events:
-    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as events
+    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
-    return _Events(events, events.c.id, events.c.event, events.c.partition)
+    columns = SqlEventLogStorageTable.c
+    return _Events(SqlEventLogStorageTable, columns.id, columns.event, columns.partition)
 
 
 def _last_events() -> _Events:
     """The copy of each asset's last materialisation."""
-    from dagster._core.storage.event_log.schema import AssetKeyTable as keys
+    from dagster._core.storage.event_log.schema import AssetKeyTable
 
-    return _Events(keys, keys.c.id, keys.c.last_materialization, literal(None))
+    return _Events(AssetKeyTable, AssetKeyTable.c.id, AssetKeyTable.c.last_materialization, literal(None))
 
 
 def _runs_about(connection: Connection, title_id: str) -> list[str]:
@@ -111,12 +112,10 @@ def scrub(part: Any, title_id: str) -> bool:
     Returns:
         Whether anything was removed.
     """
-    if isinstance(part, list):
-        return any([scrub(each, title_id) for each in part])
-    if not isinstance(part, dict):
-        return False
-    changed = any([scrub(each, title_id) for each in part.values()])
-    entries = part.get("metadata_entries")
+    changed = False
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        changed |= scrub(each, title_id)
+    entries = part.get("metadata_entries") if isinstance(part, dict) else None
     if isinstance(entries, list):
         is_own = part.get("partition") == title_id
         kept = [each for each in entries if not (is_own or str(each.get("label")).endswith(f"_{title_id}"))]

@@ -30,6 +30,5 @@ def hold(config: Config, title_id: str | None, reason: str, is_release: bool, as
     if as_json:
         echo_json({"holds": [each.as_json() for each in held]})
     else:
-        echo_table(
-            ("title", "since", "by", "reason"), [(one.title_id, one.set_at, one.set_by, one.reason) for one in held]
-        )
+        rows = [(one.title_id, one.set_at, one.set_by, one.reason) for one in held]
+        echo_table(("title", "since", "by", "reason"), rows)
