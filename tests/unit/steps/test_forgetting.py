@@ -14,12 +14,14 @@ import pytest
 from mediafm.catalog.scan import scan_catalog
 from mediafm.config import Config, MediaLimits
 from mediafm.errors import ConfigError, NotFoundError
+from mediafm.lineage.tables import TABLES
 from mediafm.media.synthetic.catalog import write_sample
 from mediafm.media.synthetic.settings import TINY
 from mediafm.steps.audit import AuditRequest, audit_root
 from mediafm.steps.catalogs import remember_inputs, scan_known
 from mediafm.steps.checks import left_out
-from mediafm.steps.forgetting import check_forgettable, forget, known_producers
+from mediafm.steps.contact_sheets import FOLDER as SHEETS
+from mediafm.steps.forgetting import WHOLE_CACHES, check_forgettable, forget, known_producers
 from mediafm.steps.holding import hold_title, list_holds
 from mediafm.steps.plan import titles_to_ingest
 from mediafm.steps.producers import checkpoint_producers
@@ -257,6 +259,16 @@ def test_the_same_media_under_another_name_is_denied(workspace: Workspace, taken
     listed = scan_catalog(str(folder), MediaLimits()).titles
     assert "renamed" not in titles_to_ingest(workspace, listed)
     assert newest_rows(workspace.store, "titles", ["renamed"]) == [row], "it is not opened again"
+
+
+def test_the_page_lists_every_place(filled: Workspace) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "forget.md").read_text()
+    places = [
+        *(f"store/{table}" for table in TABLES),
+        *(f"cache/{name}" for name in (*WHOLE_CACHES, FILE_NAME, SHEETS)),
+    ]
+    assert [place for place in places if f"`{place}`" not in page] == []
+    assert set(forget(filled, "a").deleted) <= set(places)
 
 
 def test_a_report_is_json(filled: Workspace) -> None:
