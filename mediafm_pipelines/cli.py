@@ -15,16 +15,23 @@ from mediafm.cli.main import VERBS, Verbs
 from mediafm.cli.options import configured, json_option
 from mediafm.cli.show import echo_json
 from mediafm.config import Config
+from mediafm_pipelines.cli_forget import forget
 from mediafm_pipelines.cli_serving import rollback, serve
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+def _ask_dagster(config: Config, sample: Any) -> Sequence[str]:
+    from mediafm_pipelines.agreement import ask_dagster
+
+    return ask_dagster(config, sample)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "obj": {"Dagster": _ask_dagster}})
 @click.version_option(package_name="mediafm", prog_name="mediafm")
 def cli() -> None:
     """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
 
 
-for _verb in (*VERBS, rollback, serve):
+for _verb in (*VERBS, forget, rollback, serve):
     cli.add_command(_verb)
 
 

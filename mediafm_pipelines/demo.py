@@ -62,7 +62,7 @@ def demo_catalog(config: Config, catalog: str | None, progress: Progress) -> Dem
 
 def demo_report(config: Config, summary: dict[str, Any]) -> str:
     """Shots, coverage, skill, probes, the lineage of one title, and what to do next; as text."""
-    from mediafm.steps.audit import audit_root
+    from mediafm.steps.audit import AuditRequest, audit_root
     from mediafm.steps.summary import title_rows
     from mediafm.steps.workspace import Workspace
 
@@ -75,7 +75,7 @@ def demo_report(config: Config, summary: dict[str, Any]) -> str:
     lines += worth
     served = [title_id for title_id in summary["titles"]["ok"] if summary["checkpoint"]]
     if served:
-        tree, complaints = audit_root(config, title_id=served[0])
+        tree, complaints = audit_root(config, AuditRequest(title_id=served[0]))
         lines += ["", f"The lineage of {served[0]}", "", tree.as_text(), *complaints]
     lines += ["", "What next", *_next_lines(config, served)]
     return "\n".join(lines)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 CHECKPOINT = "mediafm/checkpoint"
 MANIFEST = "mediafm/manifest"
+SPACE = "mediafm/space"
+LABELS = "mediafm/labels"
 FORCE = "mediafm/force"
 RETRY = "mediafm/retry"
 ALLOW_MISSING = "mediafm/allow_missing"

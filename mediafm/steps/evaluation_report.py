@@ -118,6 +118,7 @@ def put_evaluation(
             size_bytes=sum(map(len, files.values())),
             checkpoint_sha256=evaluation.subject,
             is_forced=workspace.is_forced,
+            details={"kind": evaluation.kind, "test_set": evaluation.gate["test_set"] if evaluation.gate else None},
         )
     )
     return evaluation, _pictures(files)

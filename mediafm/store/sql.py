@@ -65,6 +65,7 @@ def make_view(
     found: Sequence[str],
     columns: str,
     options: str,
+    clause: str = "",
 ) -> None:
     """A view over Parquet files; without files, an empty one with the columns of `schema`.
 
@@ -75,6 +76,7 @@ def make_view(
         found: paths as `paths` gives them.
         columns: SQL of ours after SELECT.
         options: further arguments of `read_parquet`.
+        clause: SQL of ours at the end.
     """
     kinds = {"title_id": "VARCHAR", **{field.name: sql_type(field.type) for field in schema}}
     nothing = f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, kind in kinds.items())} WHERE "
@@ -82,7 +84,7 @@ def make_view(
         connection.execute(f"CREATE TEMP VIEW {name} AS {nothing} false")
         return
     connection.execute(f"SET VARIABLE files_{name} = $found", {"found": list(found)})
-    query = f"SELECT {columns} FROM read_parquet(getvariable('files_{name}'), {options})"
+    query = f"SELECT {columns} FROM read_parquet(getvariable('files_{name}'), {options}) {clause}"
     try:
         connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
     except duckdb.IOException as error:
