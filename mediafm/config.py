@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mediafm.automation import AutomationSettings
 from mediafm.errors import ConfigError
 from mediafm.types import Json, Modality
 
@@ -292,6 +293,7 @@ class Config(Section):
     probes: ProbeSettings = ProbeSettings()
     gate: GateSettings = GateSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
+    automation: AutomationSettings = AutomationSettings()
 
     @property
     def root_path(self) -> Path:
