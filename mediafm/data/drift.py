@@ -6,8 +6,8 @@ over shots would call every new title a drift. A group is the mean of its shots'
 - *Two-sample statistic*: the energy distance 2 E|X - Y| - E|X - X'| - E|Y - Y'| of Székely and Rizzo ("Testing for
   equal distributions in high dimension", InterStat, 2004), unbiased (no point is paired with itself), with the
   permutation test that they give, and (b + 1) / (m + 1) as its p-value (Phipson and Smyth, "Permutation p-values should
-  never be zero", 2010), so that its level holds at any number of permutations. As an effect size the energy coefficient,
-  the distance over 2 E|X - Y|, from 0 (alike) to 1 (Székely and Rizzo, "Energy statistics", 2013).
+  never be zero", 2010), so that its level holds at any number of permutations. As an effect size the energy
+  coefficient, the distance over 2 E|X - Y|, from 0 (alike) to 1 (Székely and Rizzo, "Energy statistics", 2013).
 - *Mean shift* of a modality: the distance between the means of its unit blocks, its expectation under no drift taken
   off, in standard deviations: a multivariate d of Cohen ("Statistical power analysis", 1988), pooled over coordinates.
 
