@@ -36,7 +36,7 @@ def verify_title(store: Store, title_id: str, connection: duckdb.DuckDBPyConnect
     rows = _current_records(store, title_id, connection)
     complaints: list[str] = []
     for record in rows:
-        complaints += _complaints(store, record)
+        complaints += complaints_about(store, record)
     for sha256 in sorted({record.checkpoint_sha256 for record in rows} - {""}):
         complaints += _weights_complaints(store, sha256)
     if complaints:
@@ -62,7 +62,8 @@ def _current_records(store: Store, title_id: str, connection: duckdb.DuckDBPyCon
     return [rows[row] for row in current if rows[row].object_key]
 
 
-def _complaints(store: Store, record: LedgerRecord) -> list[str]:
+def complaints_about(store: Store, record: LedgerRecord) -> list[str]:
+    """How the file of a record differs from what the record says, a sentence each; [] where it does not."""
     try:
         store.verify_bytes(record.object_key, record.sha256, record.size_bytes)
         header = store.header(record.object_key)
