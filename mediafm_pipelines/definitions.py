@@ -37,7 +37,7 @@ def build_defs(config: Config | None = None, overrides: Mapping[str, Any] | None
     settings = config or load_config(overrides=json.loads(os.environ.get(FLAGS_VARIABLE, "{}")))
     graph = Graph(settings, load_profile(settings.profile))
     jobs = build_jobs(graph)
-    workspace = WorkspaceResource(config_json=settings.model_dump_json(), device=settings.device)
+    workspace = WorkspaceResource.of(settings)
     return dg.Definitions(
         assets=_assets(graph),
         asset_checks=asset_checks(graph),

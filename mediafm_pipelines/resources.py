@@ -57,6 +57,15 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         self._progress = progress
         return self
 
+    @classmethod
+    def of(cls, config: Config) -> "WorkspaceResource":
+        """The resource of a configuration."""
+        return cls(
+            config_json=config.model_dump_json(),
+            device=config.device,
+            gpu_memory_fraction=config.orchestration.gpu_memory_fraction,
+        )
+
     @property
     def settings(self) -> Config:
         return Config.model_validate_json(self.config_json).model_copy(update={"device": self.device})

@@ -3,11 +3,12 @@
 Belongs here: which runs of `reembed_job` and `serve_job` are asked for. Does not belong here: which titles lack
 vectors (`mediafm.steps.in_context`), or whether readers may be moved (`mediafm.steps.serving`).
 
-The cursor: `champion` (the checkpoint that it counts for), `tried` (title -> runs asked for over it that left it
-without vectors), `idle` (the state of ledger and pointers in which nothing was to be done: that one is not looked into
-again).
+The cursor: `began` (when there was none; sets run keys apart from those of a cursor that was reset), `champion` (the
+checkpoint that it counts for), `tried` (title -> runs asked for over it that left it without vectors), `idle` (the
+state of ledger and pointers in which nothing was to be done: that one is not looked into again).
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,8 @@ def reembed_sensor(config: Config, jobs: Sequence[Any]) -> dg.SensorDefinition:
         from mediafm.steps.in_context import titles_to_embed
         from mediafm.steps.promotion import needs_serving
 
-        cursor = {"champion": "", "tried": {}, "idle": "", **(read_cursor(context.cursor) or {})}
+        begun = {"began": int(time.time()), "champion": "", "tried": {}, "idle": ""}
+        cursor = {**begun, **(read_cursor(context.cursor) or {})}
         runs = unfinished_runs(context.instance)
         if serving := [run for run in runs if makes(run, SERVE_JOB, "served_manifest")]:
             return _nothing(f"run {serving[0].run_id} serves", cursor)
@@ -58,7 +60,7 @@ def reembed_sensor(config: Config, jobs: Sequence[Any]) -> dg.SensorDefinition:
             readers_wait = needs_serving(work)
         tried = cursor["tried"] if cursor["champion"] == champion else {}
         tried = {title_id: count for title_id, count in tried.items() if title_id in set(lacking)}
-        cursor = {"champion": champion, "tried": tried, "idle": ""}
+        cursor = {**cursor, "champion": champion, "tried": tried, "idle": ""}
         in_flight = titles_in_flight(runs, context.instance.get_dynamic_partitions("titles"))
         wanted = [one for one in lacking if one not in in_flight and tried.get(one, 0) < settings.max_attempts]
         if wanted and len(tried) < MAX_REMEMBERED:
@@ -67,7 +69,9 @@ def reembed_sensor(config: Config, jobs: Sequence[Any]) -> dg.SensorDefinition:
             return _nothing(f"{len(in_flight & set(lacking))} titles are being embedded", cursor)
         if readers_wait:
             request = dg.RunRequest(
-                run_key=f"serve:{champion[:16]}:{state}", job_name=SERVE_JOB, tags={tags.REQUESTED_BY: NAME}
+                run_key=f"serve:{champion[:16]}:{state}:{cursor['began']}",
+                job_name=SERVE_JOB,
+                tags={tags.REQUESTED_BY: NAME},
             )
             return dg.SensorResult(run_requests=[request], cursor=written_cursor({**cursor, "idle": state}))
         said = f"; {len(lacking)} titles have no vectors after all, and wait for `mediafm run`" if lacking else ""
@@ -97,16 +101,16 @@ def _embed(
     tried = {**cursor["tried"], **{title_id: cursor["tried"].get(title_id, 0) + 1 for title_id in asked}}
     added = [title_id for title_id in new if title_id in set(asked)]
     return dg.SensorResult(
-        run_requests=[_request(each, cursor["champion"], tried) for each in ranges],
+        run_requests=[_request(each, cursor, tried) for each in ranges],
         dynamic_partitions_requests=[titles_partitions.build_add_request(added)] if added else [],
         cursor=written_cursor({**cursor, "tried": tried}),
     )
 
 
-def _request(titles: TitleRange, champion: str, tried: dict[str, int]) -> dg.RunRequest:
-    times = short(fingerprint([[title_id, tried[title_id]] for title_id in titles.title_ids]))
+def _request(titles: TitleRange, cursor: dict[str, Any], tried: dict[str, int]) -> dg.RunRequest:
+    times = short(fingerprint([cursor["began"], *([title_id, tried[title_id]] for title_id in titles.title_ids)]))
     return dg.RunRequest(
-        run_key=f"{champion[:16]}:{titles.title_ids[0]}..{titles.title_ids[-1]}:{times}",
+        run_key=f"{cursor['champion'][:16]}:{titles.title_ids[0]}..{titles.title_ids[-1]}:{times}",
         job_name=REEMBED_JOB,
         tags={**titles.tags, tags.REQUESTED_BY: NAME},
     )

@@ -4,9 +4,11 @@ Belongs here: which runs are asked for, in which ranges, and how many. Does not 
 (`mediafm.steps.arrivals`), or the work (`ingest_job`).
 
 The cursor is that of `Watch.as_json`: titles that were seen once, titles that were missed once, and titles that were
-asked for and are not on record yet; each at most a few ticks' worth, whatever the size of the catalogue.
+asked for and are not on record yet; each at most a few ticks' worth, whatever the size of the catalogue. `began` sets
+run keys apart from those of a cursor that was reset.
 """
 
+import time
 from typing import Any
 
 import dagster as dg
@@ -40,7 +42,7 @@ def new_titles_sensor(config: Config) -> dg.SensorDefinition:
         runs = unfinished_runs(context.instance)
         registered = context.instance.get_dynamic_partitions("titles")
         in_flight = titles_in_flight(runs, registered)
-        watch = Watch.from_json(read_cursor(context.cursor))
+        watch = Watch.from_json(read_cursor(context.cursor), int(time.time()))
         with workspace.open_outside_runs(NAME) as work:
             found = look(work, watch, settings, in_flight)
             vanished = mark_vanished(work, found.vanished)
@@ -79,7 +81,7 @@ def _ranges(config: Config, registered: list[str], ready: tuple[str, ...], num_f
 
 def _request(titles: TitleRange, watch: Any) -> dg.RunRequest:
     """One run over a range. Its key says which titles, in which state of their files, for the how manieth time."""
-    state = short(fingerprint([list(watch.tried[title_id]) for title_id in titles.title_ids]))
+    state = short(fingerprint([watch.began, *(list(watch.tried[title_id]) for title_id in titles.title_ids)]))
     first, last = titles.title_ids[0], titles.title_ids[-1]
     return dg.RunRequest(run_key=f"{first}..{last}:{state}", tags={**titles.tags, tags.REQUESTED_BY: NAME})
 

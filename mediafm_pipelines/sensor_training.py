@@ -59,7 +59,7 @@ def retrain_sensor(config: Config, clock: Callable[[], float] = time.time) -> dg
         if ingests and now - cursor["due_since"] < patience:
             return _nothing(f"{reason}; it waits for {len(ingests)} ingest runs", cursor)
         request = dg.RunRequest(
-            run_key=f"retrain:{grown.state_sha256[:16]}:{int(now // patience) if patience else 0}",
+            run_key=f"retrain:{grown.state_sha256[:16]}:{int(now)}",
             tags={tags.REQUESTED_BY: NAME, tags.REASON: reason},
         )
         return dg.SensorResult(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mediafm.automation import NewTitlesSettings
@@ -31,11 +31,13 @@ FEW_VANISHED = 10
 class Watch:
     """What one look remembers for the next.
 
+    began: when there was no watch before, in seconds since 1970: sets what is asked for apart from earlier watches'.
     seen: title -> signature of titles that are new or changed, and were not asked for yet.
     absent: known titles that no catalogue listed.
     tried: title -> (signature, runs) of titles that were asked for and are not on record yet.
     """
 
+    began: int = 0
     seen: Mapping[str, str] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     tried: Mapping[str, tuple[str, int]] = field(default_factory=dict)
@@ -43,17 +45,19 @@ class Watch:
     def as_json(self) -> dict[str, Json]:
         return {
             "version": FORMAT_VERSION,
+            "began": self.began,
             "seen": dict(self.seen),
             "absent": list(self.absent),
             "tried": {title_id: [sign, count] for title_id, (sign, count) in self.tried.items()},
         }
 
     @classmethod
-    def from_json(cls, parts: Mapping[str, Any] | None) -> Watch:
+    def from_json(cls, parts: Mapping[str, Any] | None, now: int = 0) -> Watch:
         """The inverse of `as_json`; a watch of another version, or none, begins anew: that costs one look."""
         if not parts or parts.get("version") != FORMAT_VERSION:
-            return cls()
+            return cls(began=now)
         return cls(
+            began=int(parts["began"]),
             seen=dict(parts["seen"]),
             absent=tuple(parts["absent"]),
             tried={title_id: (str(sign), int(count)) for title_id, (sign, count) in parts["tried"].items()},
@@ -119,7 +123,7 @@ def look(workspace: Workspace, watch: Watch, settings: NewTitlesSettings, in_fli
         given_up=given_up,
         withheld=withheld,
         problems=catalog.problems,
-        watch=Watch(seen=watched, absent=tuple(gone), tried=tried),
+        watch=replace(watch, seen=watched, absent=tuple(gone), tried=tried),
     )
 
 
@@ -127,7 +131,7 @@ def asked_for(watch: Watch, title_ids: Sequence[str]) -> Watch:
     """The watch after runs were asked for over some of the titles that it saw: they are counted, and seen anew."""
     tried = {one: (watch.seen[one], watch.num_tries(one, watch.seen[one]) + 1) for one in title_ids}
     seen = {one: sign for one, sign in watch.seen.items() if one not in tried}
-    return Watch(seen=seen, absent=watch.absent, tried={**watch.tried, **tried})
+    return replace(watch, seen=seen, tried={**watch.tried, **tried})
 
 
 def mark_vanished(workspace: Workspace, title_ids: Sequence[str]) -> tuple[TitleOutcome, ...]:

@@ -154,6 +154,13 @@ def test_jobs_with_networks_ask_for_a_gpu_by_run_tags_too() -> None:
     assert asking_for_a_gpu(none) == set()
 
 
+def test_device_and_memory_are_one_resources() -> None:
+    config = Config.model_validate({"device": "cpu", "orchestration": {"gpu_memory_fraction": 0.4}})
+    workspace = (build_defs(config).resources or {})["workspace"]
+    assert (workspace.device, workspace.gpu_memory_fraction) == ("cpu", 0.4)
+    assert workspace.settings == config
+
+
 def test_the_demos_settings_turn_everything_on(tmp_path: Path) -> None:
     config = demo_config(Config(root=str(tmp_path / 'a "root"')), None)
     config.root_path.mkdir()

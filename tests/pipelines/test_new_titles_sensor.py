@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,24 @@ def test_the_cursor_is_json_of_a_bounded_size(instance: dg.DagsterInstance, film
     for _ in range(6):
         daemon.tick()
         cursor = json.loads(str(daemon.cursor))
-        assert set(cursor) == {"version", "seen", "absent", "tried"}
+        assert set(cursor) == {"version", "began", "seen", "absent", "tried"}
         assert len(cursor["seen"]) <= 8
     daemon.cursor = "no JSON at all"
     assert daemon.tick().run_requests == [], "it begins anew"
+
+
+def test_a_cursor_that_is_reset_asks_again(
+    instance: dg.DagsterInstance, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster never begins two runs of one key."""
+    daemon = watching(instance, films)
+    daemon.tick()
+    before = {request.run_key for request in daemon.tick().run_requests}
+    daemon.runs_end()
+    daemon.cursor = None
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    daemon.tick()
+    after = {request.run_key for request in daemon.tick().run_requests}
+    assert len(after) == len(before) == 3
+    assert not after & before
