@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mediafm.automation import AutomationSettings
 from mediafm.errors import ConfigError
 from mediafm.types import Json, Modality
 
@@ -210,6 +211,8 @@ class OrchestrationSettings(Section):
     flush_every_titles: Count = 8
     gpus_per_step: Annotated[int, Field(ge=0)] = 1
     """GPUs that encoder and training steps ask Kubernetes for; other launchers ignore it."""
+    gpu_memory_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The share of a GPU's memory that the process of a run may take: below 1 where runs share a GPU."""
     experiment: str = "mediafm"
     registered_model: str = "mediafm"
 
@@ -292,6 +295,7 @@ class Config(Section):
     probes: ProbeSettings = ProbeSettings()
     gate: GateSettings = GateSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
+    automation: AutomationSettings = AutomationSettings()
 
     @property
     def root_path(self) -> Path:

@@ -174,8 +174,7 @@ class CatalogRun:
         self.results += run_assets(definitions, instance, assets, titles, run_tags)
 
     def _workspace_resource(self) -> WorkspaceResource:
-        resource = WorkspaceResource(config_json=self.config.model_dump_json(), device=self.config.device)
-        return resource.showing(self.progress)
+        return WorkspaceResource.of(self.config).showing(self.progress)
 
     def _open(self) -> Any:
         from mediafm.steps.workspace import Workspace

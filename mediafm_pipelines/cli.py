@@ -73,7 +73,7 @@ def retry(config: Config, title_ids: Sequence[str], as_json: bool) -> None:
 @json_option
 def demo(config: Config, catalog: str | None, as_json: bool) -> None:
     """The whole graph on a small sample catalogue (or on CATALOG), with a report at the end."""
-    from mediafm_pipelines.demo import demo_catalog, demo_config, demo_report
+    from mediafm_pipelines.demo import demo_catalog, demo_config, demo_report, write_demo_settings
 
     config = demo_config(config, catalog)
     with progress_bar(quiet=as_json) as bar:
@@ -81,6 +81,7 @@ def demo(config: Config, catalog: str | None, as_json: bool) -> None:
     if not as_json:
         click.echo(chosen.sentence)
     summary = _execute(config, chosen.location, chosen.labels, as_json)
+    write_demo_settings(config, chosen)
     if not as_json:
         click.echo(demo_report(config, summary))
     _finish(summary, as_json)

@@ -3,6 +3,7 @@
 Belongs here: what only the demo does. Does not belong here: the run itself (`catalog_run`).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,27 @@ MAX_TRAINING_STEPS = 400
 """Enough for the sample; a demo is not a training run, and its report says provisional."""
 
 NOISE_TASK = "noise"
+
+
+SETTINGS_FILE = "demo.toml"
+DEMO_SETTINGS = """
+[training]
+max_steps = {max_steps}
+
+[automation]
+on = "all"
+
+[automation.new_titles]
+interval_seconds = 10
+
+[automation.retrain]
+interval_seconds = 30
+min_titles = 3
+min_hours_between = 0.05
+
+[automation.reembed]
+interval_seconds = 15
+"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +80,21 @@ def demo_catalog(config: Config, catalog: str | None, progress: Progress) -> Dem
         f"{'was written to' if written.is_new else 'is in'} {directory}."
     )
     return DemoCatalog(str(directory), (str(written.labels_directory),), sentence)
+
+
+def write_demo_settings(config: Config, chosen: DemoCatalog) -> Path:
+    """A `mediafm.toml` of the demo, with every sensor on and thresholds that a few films reach; returns its path."""
+    values = {
+        "root": str(config.root_path),
+        "state": str(config.state_path),
+        "catalog": str(Path(chosen.location).expanduser().absolute()),
+        "labels": [str(Path(item).absolute()) for item in chosen.labels],
+        "profile": config.profile,
+    }
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+    file = config.root_path / SETTINGS_FILE
+    file.write_text("\n".join(lines) + DEMO_SETTINGS.format(max_steps=config.training.max_steps), "utf-8")
+    return file
 
 
 def demo_report(config: Config, summary: dict[str, Any]) -> str:
@@ -145,8 +182,9 @@ def _next_lines(config: Config, served: list[str]) -> list[str]:
         f"search --title {title} --shot 3": "the shots nearest to one shot",
         f"audit --title {title}": "where its embeddings come from",
         "ui": "the graph in Dagster, training in MLflow",
+        f"ui --config {config.root_path / SETTINGS_FILE}": "the same with every sensor on: add films, and watch",
         "run FOLDER --labels FILES": "your own titles and labels",
     }
-    commands = {f"mediafm {verb}{root}": said for verb, said in verbs.items()}
+    commands = {f"mediafm {verb}{'' if ' --config ' in verb else root}": said for verb, said in verbs.items()}
     width = max(map(len, commands))
     return [f"  {command:<{width}}  {said}" for command, said in commands.items()]

@@ -63,7 +63,7 @@ def _current_records(store: Store, title_id: str, connection: duckdb.DuckDBPyCon
 
 
 def complaints_about(store: Store, record: LedgerRecord) -> list[str]:
-    """What of a record's file is not as it says: bytes, size, header; [] if all is."""
+    """How the file of a record differs from what the record says, a sentence each; [] where it does not."""
     try:
         store.verify_bytes(record.object_key, record.sha256, record.size_bytes)
         header = store.header(record.object_key)
