@@ -7,14 +7,12 @@ A value is kept by its producer (everything that one makes), by its own key, or 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow.parquet as pq
 
-from mediafm.errors import IntegrityError, NotFoundError
+from mediafm.errors import NotFoundError
 from mediafm.steps.checkpoints import checkpoint_record
 from mediafm.steps.rollback import way_back
 from mediafm.steps.rollout import producer_ids_of
@@ -22,10 +20,9 @@ from mediafm.steps.training import MANIFEST
 from mediafm.store.folders import MANIFESTS, folder_key, read_folder
 from mediafm.store.pointers import CHAMPION, PRODUCERS, SERVING, Pointers
 from mediafm.store.store import STORE_FOLDER, Store
+from mediafm.store.tombstones import HOLDS, holds
 from mediafm.store.views import records
 
-HOLDS = "holds"
-"""Below the root: `holds/<title_id>/<number>.json`, of which the highest number counts."""
 CONFIGURED = "configured now"
 
 
@@ -83,28 +80,14 @@ def kept_in(store: Store) -> Kept:
     if newest is not None:
         sha256 = str(newest.value["manifest_sha256"])
         by_key |= dict.fromkeys(_named_by(store, sha256), f"newest manifest {sha256[:16]}")
-    holds = held_titles(store)
-    return Kept(by_producer=by_producer, by_key=by_key, by_title=holds, state=state)
+    held = {hold.title_id: f"held: {hold.reason}" for hold in holds(store)}
+    return Kept(by_producer=by_producer, by_key=by_key, by_title=held, state=state)
 
 
 def state_of(store: Store) -> tuple[str, ...]:
     """Moves whenever a pointer does, or a hold is set or released."""
     keys = (key for folder in ("pointers", HOLDS) for key in store.files.list_keys(folder))
     return tuple(keys)
-
-
-def held_titles(store: Store) -> dict[str, str]:
-    """Titles that must stay for an audit, each with its reason. Raises `IntegrityError`."""
-    newest: dict[str, str] = {}
-    for key in store.files.list_keys(HOLDS):  # sorted, so that the highest number comes last
-        if key.count("/") == 2 and key.endswith(".json"):
-            newest[key.split("/")[1]] = key
-    held = {}
-    for title_id, key in newest.items():
-        hold = _read_hold(store, key)
-        if hold["is_held"]:
-            held[title_id] = f"held: {hold.get('reason') or 'no reason was given'}"
-    return held
 
 
 def _checkpoints(store: Store, pointers: Pointers) -> Iterator[tuple[str, str]]:
@@ -132,20 +115,6 @@ def _named_by(store: Store, manifest_sha256: str) -> Iterator[str]:
         yield row["fused_key"]
         if row["metadata_key"]:
             yield row["metadata_key"]
-
-
-def _read_hold(store: Store, key: str) -> Mapping[str, Any]:
-    try:
-        hold: Mapping[str, Any] = json.loads(store.files.read_bytes(key))
-        _ = bool(hold["is_held"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"no hold ({error})",
-            rule="a hold is JSON with `is_held` and `reason`",
-            where=key,
-            remedy="Restore the file from a backup: without it nobody knows what must stay.",
-        ) from error
-    return hold
 
 
 def is_value(key: str) -> bool:

@@ -194,5 +194,5 @@ def _odd(key: str, error: Exception) -> IntegrityError:
         f"neither a tombstone nor a hold ({error})",
         rule="what was forgotten or held is named by JSON that is never changed",
         where=key,
-        remedy="Restore the file from a backup: without it nobody knows what must not come back.",
+        remedy="Restore the file from a backup: without it nobody knows what must stay or must not come back.",
     )

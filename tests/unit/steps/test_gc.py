@@ -21,6 +21,7 @@ from mediafm.steps.training import make_manifest
 from mediafm.steps.workspace import Workspace
 from mediafm.store.pointers import PRODUCERS, SERVING
 from mediafm.store.store import Store
+from mediafm.store.tombstones import put_hold
 from mediafm.store.verify_parts import REMOVED, verify_part
 from mediafm.store.views import connect, records
 from mediafm.testing.stored_titles import make, producer_ids
@@ -107,18 +108,13 @@ def test_what_the_newest_manifest_names_stays(workspace: Workspace) -> None:
 
 def test_a_held_title_stays_until_the_hold_is_released(workspace: Workspace) -> None:
     retired(workspace)
-    hold(workspace, "a", 1, is_held=True)
+    put_hold(workspace.store, "a", is_held=True, reason="a claim", set_by="anna")
     swept = collect(workspace)
     assert any(group.reason == "held: a claim" for group in swept.groups)
     assert {key.split("/")[3] for key in removed_keys(workspace)} == {"b"}
-    hold(workspace, "a", 2, is_held=False)
+    put_hold(workspace.store, "a", is_held=False, reason="settled", set_by="anna")
     collect(workspace)
     assert {key.split("/")[3] for key in removed_keys(workspace)} == {"a", "b"}
-
-
-def hold(workspace: Workspace, title_id: str, number: int, *, is_held: bool) -> None:
-    value = json.dumps({"title_id": title_id, "is_held": is_held, "reason": "a claim"})
-    workspace.store.files.put_exclusive(f"holds/{title_id}/{number:08d}.json", value.encode())
 
 
 def removed_keys(workspace: Workspace) -> list[str]:
@@ -128,7 +124,7 @@ def removed_keys(workspace: Workspace) -> list[str]:
 def test_a_hold_that_cannot_be_read_stops_everything(workspace: Workspace) -> None:
     retired(workspace)
     workspace.store.files.put_exclusive("holds/a/00000001.json", b"{}")
-    with pytest.raises(IntegrityError, match="nobody knows what must stay"):
+    with pytest.raises(IntegrityError, match="neither a tombstone nor a hold"):
         collect(workspace)
 
 
