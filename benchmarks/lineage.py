@@ -1,9 +1,9 @@
 """How quickly the ledger answers at size: each audit, over generated titles through the whole graph, three times over.
 
-100,000 titles x 11 tables x 3 generations of content, merged, with no files behind them. Beside each audit stands,
-in the same run, what an answer takes at least without an index: reading the columns that the question is about from the
-merged file, all rows of them. What is current is compared, on fewer titles, with the plain way: all records in memory
-as Python objects, and the same definition walked title by title.
+100,000 titles x 11 tables x 3 generations of content, merged, with no files behind them. Beside each audit stands, in
+the same run, what an answer takes at least without an index: reading the columns that the question is about, all rows
+of them. What is current is compared, on fewer titles, with the plain way: all records in memory as Python objects, and
+the same definition walked title by title.
 """
 
 from __future__ import annotations

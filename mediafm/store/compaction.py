@@ -84,6 +84,7 @@ def _merge(store: Store, keys: Sequence[str], part: str) -> None:
     columns = ", ".join(LEDGER_SCHEMA.names)
     with store.files.scratch(part) as path, open_duckdb(store) as connection:
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET VARIABLE merged = $found", {"found": paths(store, keys)})
         try:
             connection.execute(
@@ -91,7 +92,7 @@ def _merge(store: Store, keys: Sequence[str], part: str) -> None:
                 f"ORDER BY title_id, table_name, generation, fingerprint) TO {quoted(str(path))} "
                 f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_PER_GROUP})"
             )
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             raise StoreError(
                 f"cannot merge the ledger ({str(error).splitlines()[0]})",
                 rule="the root must be a readable, writable folder with room for the ledger a second time",

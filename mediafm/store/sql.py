@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import duckdb
 import pyarrow as pa
@@ -34,6 +34,10 @@ def open_duckdb(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
 def new_duckdb(store: Store) -> duckdb.DuckDBPyConnection:
     """A fresh in-memory database that loads nothing; what does not fit into memory goes to the root's cache."""
     connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
+    if store.root.is_dir():
+        # DuckDB makes the last folder only. Where the root cannot be written, only what does not fit will fail.
+        with suppress(OSError):
+            (store.root / "cache").mkdir(exist_ok=True)
     connection.execute("SET temp_directory = $folder", {"folder": str(store.root / "cache" / "duckdb")})
     return connection
 

@@ -141,3 +141,15 @@ def test_numbers_follow_the_order_of_the_relation(merged: Store) -> None:
         relation = f"read_parquet('{merged.root / part}')"
         expected = connection.execute(f"SELECT hash(fingerprint) FROM {relation}").fetchall()
         assert numbers_of(connection, relation).column("fingerprint").to_pylist() == [row[0] for row in expected]
+
+
+def test_what_does_not_fit_into_memory_goes_to_the_cache(store: Store) -> None:
+    """The folder is not there before the first time, and DuckDB makes only the last one of a path."""
+    store.files.put_exclusive("ledger/x", b"a root that is there, without a cache")
+    with open_duckdb(store) as connection:
+        connection.execute("SET memory_limit = '80MB'")
+        connection.execute(
+            "CREATE TEMP TABLE wide AS SELECT md5(i::VARCHAR) || md5((-i)::VARCHAR) AS t FROM range(3000000) r(i)"
+        )
+        assert connection.execute("SELECT count(*) FROM wide WHERE t > 'f'").fetchone() is not None
+    assert not list((store.root / "cache" / "duckdb").glob("*")), "nothing is left there"
