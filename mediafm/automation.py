@@ -87,7 +87,16 @@ class FailureSettings(Section):
     timeout_seconds: Positive = 10.0
 
 
-Automaton = Literal["new_titles", "retrain", "weekly_retrain", "reembed", "orphans", "failures"]
+class UpkeepSettings(Section):
+    """`[automation.upkeep]`: when the ledger is merged and stored files are read again."""
+
+    cron: str = "30 2 * * *"
+    timezone: str = "UTC"
+    verify_parts: Count = 7
+    """Into how many parts the store is cut; each time another one is read."""
+
+
+Automaton = Literal["new_titles", "retrain", "weekly_retrain", "reembed", "orphans", "failures", "upkeep"]
 
 
 class AutomationSettings(Section):
@@ -98,6 +107,7 @@ class AutomationSettings(Section):
     retrain: RetrainSettings = RetrainSettings()
     reembed: ReembedSettings = ReembedSettings()
     failures: FailureSettings = FailureSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
 
     def is_on(self, name: Automaton) -> bool:
         return self.on == "all" or name in self.on

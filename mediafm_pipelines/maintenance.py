@@ -1,6 +1,7 @@
-"""Jobs that look after the root: `compact_ledger_job`, `verify_store_job`, `rebuild_ledger_job`.
+"""Jobs that look after the root: `compact_ledger_job`, `verify_store_job`, `rebuild_ledger_job`; the first two daily.
 
-Belongs here: the jobs, their settings, what a run of them shows. Does not belong here: the work (`mediafm.store`).
+Belongs here: the jobs, their schedules and settings, what a run of them shows. Does not belong here: the work
+(`mediafm.store`).
 """
 
 import time
@@ -9,14 +10,36 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from mediafm.automation import AutomationSettings
 from mediafm_pipelines.materialize import Metadata
 from mediafm_pipelines.resources import WorkspaceResource
+from mediafm_pipelines.switched import schedule_status
 
 SECONDS_PER_DAY = 86_400
 
 
 def maintenance_jobs() -> list[dg.JobDefinition]:
     return [compact_ledger_job, verify_store_job, rebuild_ledger_job]
+
+
+def upkeep_schedules(settings: AutomationSettings) -> list[dg.ScheduleDefinition]:
+    """`daily_compact` and `daily_verify`."""
+    verify = {"ops": {"verify_store": {"config": {"parts": settings.upkeep.verify_parts}}}}
+    return [
+        dg.ScheduleDefinition(
+            name=name,
+            job=job,
+            cron_schedule=settings.upkeep.cron,
+            execution_timezone=settings.upkeep.timezone,
+            run_config=run_config,
+            default_status=schedule_status(settings, "upkeep"),
+            description=str(job.description),
+        )
+        for name, job, run_config in (
+            ("daily_compact", compact_ledger_job, {}),
+            ("daily_verify", verify_store_job, verify),
+        )
+    ]
 
 
 class CompactConfig(dg.Config):

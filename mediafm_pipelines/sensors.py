@@ -11,6 +11,7 @@ import dagster as dg
 
 from mediafm.automation import AutomationSettings
 from mediafm_pipelines.graph import Graph
+from mediafm_pipelines.maintenance import upkeep_schedules
 from mediafm_pipelines.orphans import fail_orphans
 from mediafm_pipelines.sensor_failures import failure_sensor
 from mediafm_pipelines.sensor_rollout import reembed_sensor
@@ -30,7 +31,7 @@ def build_sensors(graph: Graph, jobs: Sequence[Any]) -> list[dg.SensorDefinition
 
 
 def build_schedules(graph: Graph) -> list[dg.ScheduleDefinition]:
-    return [weekly_retrain(graph.config.automation)]
+    return [weekly_retrain(graph.config.automation), *upkeep_schedules(graph.config.automation)]
 
 
 def orphan_sensor(settings: AutomationSettings) -> dg.SensorDefinition:

@@ -121,6 +121,9 @@ SENSORS = {
 }
 
 
+SCHEDULES = {"weekly_retrain", "daily_compact", "daily_verify"}
+
+
 def running(built: dg.Definitions) -> set[str]:
     """The sensors and schedules that run from the start."""
     everything = [*(built.sensors or ()), *(built.schedules or ())]
@@ -129,12 +132,14 @@ def running(built: dg.Definitions) -> set[str]:
 
 def test_the_daemon_does_nothing_by_itself_until_the_configuration_says_so() -> None:
     assert {sensor.name for sensor in defs.sensors or ()} == set(SENSORS)
-    assert {schedule.name for schedule in defs.schedules or ()} == {"weekly_retrain"}
+    assert {schedule.name for schedule in defs.schedules or ()} == SCHEDULES
     assert running(defs) == set()
     for sensor, name in SENSORS.items():
         assert running(build_defs(Config.model_validate({"automation": {"on": [name]}}))) == {sensor}
+    upkeep = build_defs(Config.model_validate({"automation": {"on": ["upkeep"]}}))
+    assert running(upkeep) == {"daily_compact", "daily_verify"}
     everything = build_defs(Config.model_validate({"automation": {"on": "all"}}))
-    assert running(everything) == {*SENSORS, "weekly_retrain"}
+    assert running(everything) == {*SENSORS, *SCHEDULES}
 
 
 def test_the_jobs_are_there() -> None:
@@ -172,7 +177,7 @@ def test_the_demos_settings_turn_everything_on(tmp_path: Path) -> None:
         config.training,
     )
     assert written.catalog == str(tmp_path / "films")
-    assert running(build_defs(written)) == {*SENSORS, "weekly_retrain"}
+    assert running(build_defs(written)) == {*SENSORS, *SCHEDULES}
 
 
 def test_the_ui_serves_what_it_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from mediafm.automation import AutomationSettings, UpkeepSettings
 from mediafm.config import Config
 from mediafm.store.ledger import LedgerWriter
 from mediafm.store.ledger_files import ledger_keys
@@ -102,3 +103,15 @@ def test_a_lost_ledger_is_made_again_from_the_files(instance: dg.DagsterInstance
     assert (found["damaged"], found["ambiguous_titles"]) == (0, 0)
     assert {row.title_id: row.fingerprint for row in newest_rows(store, "titles")} == before
     assert run(instance, config, "rebuild_ledger_job")[0]["records_added"] == 0
+
+
+def test_the_daily_verification_reads_a_part(config: Config) -> None:
+    settings = config.model_copy(update={"automation": AutomationSettings(upkeep=UpkeepSettings(verify_parts=3))})
+    schedule = build_defs(settings).resolve_schedule_def("daily_verify")
+    with dg.DagsterInstance.ephemeral() as instance:
+        (request,) = schedule.evaluate_tick(dg.build_schedule_context(instance)).run_requests
+        job = build_defs(settings).resolve_job_def("verify_store_job")
+        result = job.execute_in_process(instance=instance, run_config={**request.run_config, **QUIET_LOGGERS})
+    assert result.success
+    (output,) = [event for event in result.all_events if event.is_successful_output]
+    assert output.step_output_data.metadata["part"].value.endswith("of 3")
