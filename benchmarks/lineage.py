@@ -1,91 +1,180 @@
-"""How quickly the ledger answers: what is current, what made a title's embeddings, what a checkpoint saw and made.
+"""How quickly the ledger answers at size: each audit, over generated titles through the whole graph, three times over.
 
-The ledger is generated: every title through the whole graph, three times over with other content each time, merged,
-with no files behind it. The rival is the plain way: all records in memory as Python objects, and the same definition of
-what is current walked title by title.
+100,000 titles x 11 tables x 3 generations of content, merged, with no files behind them. Beside each audit stands, in
+the same run, what an answer takes at least without an index: reading the columns that the question is about, all rows
+of them. What is current is compared, on fewer titles, with the plain way: all records in memory as Python objects, and
+the same definition walked title by title.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.lineage_ledger import (
+    FILES_PER_GENERATION,
+    IDS,
+    LABELS,
+    NUM_GENERATIONS,
+    PRODUCERS,
+    append_titles,
+    write_ledger,
+)
 from benchmarks.row import Row, alternate_seconds
 from mediafm.lineage.audit import audit_checkpoint, audit_title
-from mediafm.lineage.records import LEDGER_SCHEMA, LedgerRecord, RunInfo
-from mediafm.lineage.tables import FACETS, TABLES
+from mediafm.lineage.audit_made import audit_encoder, audit_labels, audit_media, audit_moment, audit_stale
+from mediafm.lineage.audit_tree import AuditNode
+from mediafm.lineage.records import LedgerRecord
+from mediafm.lineage.tables import TABLES
+from mediafm.store.audited import OpenedLedger, open_audited
 from mediafm.store.compaction import compact
-from mediafm.store.current import CONTEXTUAL
-from mediafm.store.folders import MANIFESTS, folder_key, put_folder
-from mediafm.store.ledger import LedgerWriter, put_rows
-from mediafm.store.ledger_files import ledger_keys
-from mediafm.store.sql import open_duckdb, quoted
+from mediafm.store.current import Choice
+from mediafm.store.ledger_files import ledger_keys, read_manifest
 from mediafm.store.store import Store
-from mediafm.store.views import connect, newest_rows, records
-from mediafm.testing.stored_titles import CHECKPOINT, CONFIGURED, MANIFEST, contextual, point, producer_ids
+from mediafm.store.views import connect, newest_rows, pointed, records
+from mediafm.testing.stored_titles import CHECKPOINT, point
 
-NUM_TITLES = 1000
-NUM_GENERATIONS = 3
-TITLES_PER_FILE = 50
+NUM_TITLES = 100_000
+NUM_COMPARED_TITLES = 1000
+"""The plain way holds every record as an object: more would be a matter of minutes."""
+NUM_APPENDED_TITLES = 1000
 REPEATS = 3
 AUDIT_GOAL_SECONDS = 2.0
-PRODUCERS = {**CONFIGURED, **contextual()}
-IDS = producer_ids(PRODUCERS)
+LAST_DAY = datetime(2026, 1, 1 + NUM_GENERATIONS, 12, tzinfo=UTC)
+DAY_BEFORE = datetime(2026, 1, NUM_GENERATIONS, 12, tzinfo=UTC)
+CHAIN = ("title_id", "table_name", "producer_id", "fingerprint", "inputs", "facets", "generation", "state")
+"""The columns that decide on what is current."""
+
+Audit = Callable[[], AuditNode]
 
 
 def rows(catalog: Path | None, num_titles: int = NUM_TITLES) -> list[Row]:
     """`catalog` is not used: the ledger is made from nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        point(store, serving=PRODUCERS)
-        num_records = _write_ledger(store, num_titles)
+        found = _compared(Path(folder) / "small", min(num_titles, NUM_COMPARED_TITLES))
+        store = Store(Path(folder) / "large")
+        point(store, PRODUCERS, serving=PRODUCERS)
+        num_records = write_ledger(store, num_titles)
         num_files = len(ledger_keys(store.files))
-        appended, _ = alternate_seconds(lambda: newest_rows(store, "titles", ["t7"]), lambda: None, 1)
-        merging, _ = alternate_seconds(lambda: compact(store, min_files=1), lambda: None, 1)
         shape = f"{num_titles:,} titles, {num_records:,} records"
-        _refuse_other_answers(store)
-        current, plain = alternate_seconds(lambda: _current(store), lambda: _plain_current(store), REPEATS)
-        return [
-            Row(
-                name=f"lineage: what is current, {shape}",
-                value=current,
-                unit="s",
-                rival="records as Python objects",
-                rival_value=plain,
-                goal=1.0,
-            ),
-            _goal("one title's audit", shape, lambda: _audit_title(store, "t7")),
-            _goal("one checkpoint's audit", shape, lambda: _audit_checkpoint(store)),
-            _goal("the newest raw record of one title", shape, lambda: newest_rows(store, "titles", ["t7"])),
-            Row(name=f"lineage: the same from {num_files:,} files that were not merged", value=appended, unit="s"),
-            Row(name=f"lineage: merging {num_files:,} files", value=merging, unit="s"),
+        merging, _ = alternate_seconds(lambda: compact(store, min_files=1), lambda: None, 1)
+        audits = _audits(store)
+        measured = [_audit_row(store, name, shape, *audits[name]) for name in audits]
+        append_titles(store, min(num_titles, NUM_APPENDED_TITLES))
+        shape = f"{shape}, {NUM_APPENDED_TITLES:,} titles appended since"
+        measured += [_audit_row(store, name, shape, *audits[name]) for name in ("--title", "--checkpoint", "--stale")]
+        slowest = max(row.value for row in measured)
+        found += [
+            *measured,
+            Row(name="lineage: the slowest of these audits", value=slowest, unit="s", goal=AUDIT_GOAL_SECONDS),
         ]
+        found.append(Row(name=f"lineage: merging {num_files} files, with the index", value=merging, unit="s"))
+        return found
 
 
-def _goal(name: str, shape: str, work: Callable[[], object]) -> Row:
-    seconds, _ = alternate_seconds(work, lambda: None, REPEATS)
-    return Row(name=f"lineage: {name}, {shape}", value=seconds, unit="s", goal=AUDIT_GOAL_SECONDS)
+def _audits(store: Store) -> dict[str, tuple[tuple[str, ...], Audit]]:
+    """Each audit by its options, with the columns that its question is about."""
+    now = pointed(store)
+    media = hashlib.sha256(f"media-{NUM_GENERATIONS}-77".encode()).hexdigest()
+    pointers = {"serving": {"checkpoint_sha256": CHECKPOINT}}
+
+    def title(ledger: OpenedLedger) -> AuditNode:
+        return audit_title(ledger, "t7")
+
+    def checkpoint(ledger: OpenedLedger) -> AuditNode:
+        return audit_checkpoint(ledger, CHECKPOINT[:8])
+
+    return {
+        "--title": (("title_id",), _asked(store, title, ["t7"])),
+        "--checkpoint": (CHAIN, _asked(store, checkpoint)),
+        "--encoder": (CHAIN, _asked(store, lambda ledger: audit_encoder(ledger, "video-eye"))),
+        "--media": (("media_sha256",), _asked(store, lambda ledger: audit_media(ledger, media))),
+        "--labels": (("inputs",), _asked(store, lambda ledger: audit_labels(ledger, LABELS[:8]))),
+        "--stale": (CHAIN, _asked(store, audit_stale)),
+        "--as-of": (CHAIN, _asked(store, lambda ledger: audit_moment(ledger, "then", pointers), None, DAY_BEFORE, now)),
+        "--title --as-of": (("title_id",), _asked(store, title, ["t7"], DAY_BEFORE, now)),
+        "--checkpoint --as-of": (CHAIN, _asked(store, checkpoint, None, LAST_DAY, now)),
+        "--stale --as-of": (CHAIN, _asked(store, audit_stale, None, DAY_BEFORE, now)),
+    }
+
+
+def _asked(
+    store: Store,
+    question: Callable[[OpenedLedger], AuditNode],
+    title_ids: list[str] | None = None,
+    until: datetime | None = None,
+    choice: Choice | None = None,
+) -> Audit:
+    """An audit from nothing to JSON, as the command does it."""
+
+    def work() -> AuditNode:
+        with open_audited(store, title_ids, choice=choice, until=until) as ledger:
+            tree = question(ledger)
+        json.dumps(tree.as_json())
+        return tree
+
+    return work
+
+
+def _audit_row(store: Store, name: str, shape: str, columns: tuple[str, ...], work: Audit) -> Row:
+    """An audit beside the bare reading of its columns."""
+    parts = [str(store.files.local_path(key)) for key in read_manifest(store.files).parts]
+
+    def read() -> None:
+        for part in parts:
+            pq.read_table(part, columns=list(columns))
+
+    ours, reading = alternate_seconds(work, read, REPEATS)
+    return Row(
+        name=f"lineage: {name}, {shape}",
+        value=ours,
+        unit="s",
+        rival=f"reading its {len(columns)} columns",
+        rival_value=reading,
+    )
+
+
+def _compared(root: Path, num_titles: int) -> list[Row]:
+    """What is current, against the plain way; and what the merge of many files is good for."""
+    store = Store(root)
+    point(store, PRODUCERS, serving=PRODUCERS)
+    num_records = write_ledger(store, num_titles)
+    appended, _ = alternate_seconds(lambda: newest_rows(store, "titles", ["t7"]), lambda: None, REPEATS)
+    compact(store, min_files=1)
+    _refuse_other_answers(store)
+    current, plain = alternate_seconds(lambda: _current(store), lambda: _plain_current(store), REPEATS)
+    merged, _ = alternate_seconds(lambda: newest_rows(store, "titles", ["t7"]), lambda: None, REPEATS)
+    shape = f"{num_titles:,} titles, {num_records:,} records"
+    return [
+        Row(
+            name=f"lineage: what is current, {shape}",
+            value=current,
+            unit="s",
+            rival="records as Python objects",
+            rival_value=plain,
+            goal=1.0,
+        ),
+        Row(
+            name=f"lineage: the newest raw record of one title, {shape}",
+            value=merged,
+            unit="s",
+            rival=f"{FILES_PER_GENERATION * NUM_GENERATIONS} files, not merged",
+            rival_value=appended,
+        ),
+    ]
 
 
 def _current(store: Store) -> dict[tuple[str, str], str]:
-    with connect(store) as connection:
+    with connect(store, tables=()) as connection:
         found = connection.execute("SELECT table_name, title_id, fingerprint FROM current").fetchall()
     return {(table, title): fingerprint for table, title, fingerprint in found}
-
-
-def _audit_title(store: Store, title_id: str) -> None:
-    with connect(store, [title_id]) as connection:
-        audit_title(connection, title_id)
-
-
-def _audit_checkpoint(store: Store) -> None:
-    with connect(store) as connection:
-        audit_checkpoint(connection, CHECKPOINT)
 
 
 def _plain_current(store: Store) -> dict[tuple[str, str], str]:
@@ -97,111 +186,17 @@ def _plain_current(store: Store) -> dict[tuple[str, str], str]:
     for title_id, mine in by_title.items():
         newest = max((row for row in mine if row.table == "titles"), key=lambda row: row.generation)
         present = {"titles": newest.fingerprint}
-        for table, spec in TABLES.items():
-            inputs = {name: newest.facets[name] for name in spec.facets}
-            inputs |= {parent: present.get(parent, "") for parent in spec.parents}
+        for table in (name for name in TABLES if name in IDS and name != "titles"):
+            inputs = {name: newest.facets[name] for name in TABLES[table].facets}
+            inputs |= {parent: present.get(parent, "") for parent in TABLES[table].parents_under(IDS)}
             for row in mine:
-                if row.table == table and row.producer_id == IDS[table] and row.inputs == inputs and table != "titles":
+                if row.table == table and row.producer_id == IDS[table] and row.inputs == inputs:
                     present[table] = row.fingerprint
         found.update({(table, title_id): fingerprint for table, fingerprint in present.items()})
     return found
 
 
 def _refuse_other_answers(store: Store) -> None:
-    if _current(store) != _plain_current(store):
-        raise AssertionError("ours and the rival's answers differ")
-
-
-def _write_ledger(store: Store, num_titles: int) -> int:
-    """Write generated records as a run of many batches would; how many they are."""
-    with open_duckdb(store) as connection:
-        for generation in range(1, NUM_GENERATIONS + 1):
-            connection.execute(_generate(num_titles, generation))
-            for start in range(0, num_titles, TITLES_PER_FILE):
-                end = start + TITLES_PER_FILE
-                query = f"SELECT * EXCLUDE (number) FROM made WHERE number >= {start} AND number < {end}"
-                batch = connection.sql(query).to_arrow_table().cast(LEDGER_SCHEMA)
-                put_rows(store.files, f"ledger/batches/run-{generation}-{start}.parquet", batch)
-        _write_checkpoint(store, connection.sql(_COVERED).to_arrow_table())
-    return num_titles * NUM_GENERATIONS * len(TABLES)
-
-
-_COVERED = """
-SELECT f.title_id, f.title_id AS group_id, 'train' AS split, f.media_sha256, f.fingerprint AS fused_fingerprint,
-    f.object_key AS fused_key, m.fingerprint AS metadata_fingerprint, m.object_key AS metadata_key,
-    3::INTEGER AS num_shots
-FROM made f JOIN made m ON m.title_id = f.title_id AND m.table_name = 'metadata_embeddings'
-WHERE f.table_name = 'fused_embeddings'
-"""
-
-
-def _write_checkpoint(store: Store, covered: pa.Table) -> None:
-    sink = pa.BufferOutputStream()
-    pq.write_table(covered, sink)
-    put_folder(store, folder_key(MANIFESTS, MANIFEST), {"titles.parquet": sink.getvalue().to_pybytes()})
-    with LedgerWriter(store, RunInfo(run_id="training", host="benchmark")) as ledger:
-        ledger.add(LedgerRecord(asset="training_manifest", table="manifests", fingerprint=MANIFEST))
-        ledger.add(
-            LedgerRecord(
-                asset="mediafm_checkpoint",
-                table="checkpoints",
-                fingerprint=CHECKPOINT,
-                checkpoint_sha256=CHECKPOINT,
-                inputs={"manifest": MANIFEST},
-            )
-        )
-
-
-def _generate(num_titles: int, generation: int) -> str:
-    """SQL that makes the table `made`: the records of one generation of all titles."""
-    facets = ", ".join(f"{quoted(name)}: sha256('{name}-{generation}-' || number)" for name in FACETS)
-    steps = {
-        "titles": f"SELECT number, sha256('titles-{generation}-' || number) AS f, MAP {{{facets}}} AS facets "
-        f"FROM range({num_titles}) r(number)"
-    }
-    for table, spec in TABLES.items():
-        if table != "titles":
-            inputs = [f"{quoted(name)}: t.facets[{quoted(name)}]" for name in spec.facets]
-            inputs += [f"{quoted(parent)}: p_{parent}.f" for parent in spec.parents]
-            joins = " ".join(f"JOIN step_{parent} p_{parent} USING (number)" for parent in spec.parents)
-            steps[table] = (
-                f"SELECT number, sha256({quoted(table)} || inputs::VARCHAR) AS f, inputs "
-                f"FROM (SELECT number, MAP {{{', '.join(inputs)}}} AS inputs FROM step_titles t {joins})"
-            )
-    ctes = ", ".join(f"step_{table} AS MATERIALIZED ({query})" for table, query in steps.items())
-    records_of = " UNION ALL ".join(_columns(table, generation) for table in TABLES)
-    return f"CREATE OR REPLACE TEMP TABLE made AS WITH {ctes} {records_of}"
-
-
-def _columns(table: str, generation: int) -> str:
-    inputs, facets = ("MAP {}", "facets") if table == "titles" else ("inputs", "MAP {}")
-    producer = str(PRODUCERS[table]).replace("'", '"')
-    checkpoint = CHECKPOINT if table in CONTEXTUAL else ""
-    values = {
-        "asset": quoted(TABLES[table].asset),
-        "table_name": quoted(table),
-        "title_id": "'t' || number",
-        "state": "'ok'",
-        "reason": "''",
-        "producer_id": quoted(IDS[table]),
-        "fingerprint": "f",
-        "producer": quoted(producer),
-        "inputs": f"{inputs}::MAP(VARCHAR, VARCHAR)",
-        "facets": f"{facets}::MAP(VARCHAR, VARCHAR)",
-        "object_key": f"'store/{table}/{IDS[table]}/t' || number || '/' || f[:16] || '.parquet'",
-        "sha256": "sha256(f)",
-        "size_bytes": "1000::BIGINT",
-        "num_rows": "3::BIGINT",
-        "run_id": f"'run-{generation}'",
-        "host": "'benchmark'",
-        "recorded_at": f"TIMESTAMP '2026-01-01' + INTERVAL ({generation}) DAY",
-        "generation": f"{generation if table == 'titles' else 1}::BIGINT",
-        "step_version": "1::BIGINT",
-        "seconds": "0.5::DOUBLE",
-        "cost_usd": "0::DOUBLE",
-        "checkpoint_sha256": quoted(checkpoint),
-        "media_sha256": f"sha256('media-{generation}-' || number)",
-        "is_forced": "false",
-        "details": "'{\"num_present\":3}'",
-    }
-    return "SELECT number, " + ", ".join(f"{value} AS {name}" for name, value in values.items()) + f" FROM step_{table}"
+    found = _current(store)
+    if found != _plain_current(store) or len(found) % len(IDS):
+        raise AssertionError("ours and the rival's answers differ, or a title lacks a value")

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mediafm.automation import AutomationSettings
 from mediafm.errors import ConfigError
 from mediafm.s3.place import root_place
 from mediafm.s3.settings import S3Settings
@@ -172,7 +173,7 @@ class ProbeSettings(Section):
     common_width: Annotated[int, Field(ge=0)] = 128
     """Feature sets are measured as they are, and after PCA to one width, at most this (our choice). 0: no PCA."""
     torch_above: Annotated[int, Field(ge=0)] = 20_000_000
-    """Training clips x width above which torch fits instead of scikit-learn."""
+    """Training clips x width above which probes are fitted on the GPU, where there is one."""
     seed: int = 0
     tasks: dict[str, TaskSettings] = {}
     """By task; one without an entry is read as its rows say."""
@@ -212,6 +213,8 @@ class OrchestrationSettings(Section):
     flush_every_titles: Count = 8
     gpus_per_step: Annotated[int, Field(ge=0)] = 1
     """GPUs that encoder and training steps ask Kubernetes for; other launchers ignore it."""
+    gpu_memory_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The share of a GPU's memory that the process of a run may take: below 1 where runs share a GPU."""
     experiment: str = "mediafm"
     registered_model: str = "mediafm"
 
@@ -296,6 +299,7 @@ class Config(Section):
     probes: ProbeSettings = ProbeSettings()
     gate: GateSettings = GateSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
+    automation: AutomationSettings = AutomationSettings()
     s3: S3Settings = S3Settings()
 
     @property

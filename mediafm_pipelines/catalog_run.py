@@ -84,11 +84,18 @@ class CatalogRun:
         """What the catalogue lists; the root remembers it. Fills in `title_ids`, `imported_ids` and `problems`."""
         from mediafm.catalog.scan import scan_catalog
         from mediafm.probes.label_files import label_paths
-        from mediafm.steps.catalogs import imported_titles, remember_inputs, scan_known, usable_labels
+        from mediafm.steps.catalogs import (
+            imported_titles,
+            remember_inputs,
+            scan_known,
+            usable_labels,
+            without_forgotten,
+        )
 
         label_paths([Path(item).expanduser() for item in labels])  # what was just given must be there
         with self._open() as work:
-            found = scan_catalog(catalog, self.config.limits, work.buckets) if catalog else scan_known(work)
+            scanned = scan_catalog(catalog, self.config.limits, work.buckets) if catalog else scan_known(work)
+            found = without_forgotten(work, scanned)
             remember_inputs(work, [catalog] if catalog else [], labels)
             work.point_producers()
             problems = [*found.problems, *usable_labels(work)[1]]
@@ -167,8 +174,7 @@ class CatalogRun:
         self.results += run_assets(definitions, instance, assets, titles, run_tags)
 
     def _workspace_resource(self) -> WorkspaceResource:
-        resource = WorkspaceResource(config_json=self.config.model_dump_json(), device=self.config.device)
-        return resource.showing(self.progress)
+        return WorkspaceResource.of(self.config).showing(self.progress)
 
     def _open(self) -> Any:
         from mediafm.steps.workspace import Workspace

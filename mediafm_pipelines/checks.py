@@ -12,6 +12,7 @@ import dagster as dg
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.resources import WorkspaceResource
 
+MAX_FINDINGS = 10
 VECTOR_ASSETS = (
     "video_embeddings",
     "audio_embeddings",
@@ -37,7 +38,37 @@ def asset_checks(graph: Graph) -> list[Any]:
             for asset in VECTOR_ASSETS
         ),
         _check("contextual_embeddings", "lineage_is_consistent", "Ledger, file and header say the same.", "lineage"),
+        _agreement_check(),
     ]
+
+
+def _agreement_check() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset="served_manifest",
+        name="places_agree",
+        description="Of a sample of titles and every checkpoint the ledger, the files with their headers, Dagster and "
+        "MLflow say the same. `mediafm audit --check` asks the same.",
+    )
+    def check(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        from mediafm.steps.agreement import compare
+        from mediafm_pipelines.agreement import disagreements
+
+        with workspace.open(context) as work:
+            store = work.store
+            found = compare(work.config, others={"Dagster": lambda _, of: disagreements(context.instance, store, of)})
+        return dg.AssetCheckResult(
+            passed=not found.findings,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={
+                "looked_at": found.num_values,
+                "titles": found.num_titles,
+                "checkpoints": found.num_checkpoints,
+                "found": len(found.findings),
+                **_first(found.findings[:MAX_FINDINGS]),
+            },
+        )
+
+    return check
 
 
 def _first(findings: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:

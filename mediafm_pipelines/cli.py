@@ -15,16 +15,23 @@ from mediafm.cli.main import VERBS, Verbs
 from mediafm.cli.options import configured, json_option
 from mediafm.cli.show import echo_json
 from mediafm.config import Config
+from mediafm_pipelines.cli_forget import forget
 from mediafm_pipelines.cli_serving import rollback, serve
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+def _ask_dagster(config: Config, sample: Any) -> Sequence[str]:
+    from mediafm_pipelines.agreement import ask_dagster
+
+    return ask_dagster(config, sample)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "obj": {"Dagster": _ask_dagster}})
 @click.version_option(package_name="mediafm", prog_name="mediafm")
 def cli() -> None:
     """MediaFM: contextual, tri-modal shot embeddings from your own catalogue."""
 
 
-for _verb in (*VERBS, rollback, serve):
+for _verb in (*VERBS, forget, rollback, serve):
     cli.add_command(_verb)
 
 
@@ -66,7 +73,7 @@ def retry(config: Config, title_ids: Sequence[str], as_json: bool) -> None:
 @json_option
 def demo(config: Config, catalog: str | None, as_json: bool) -> None:
     """The whole graph on a small sample catalogue (or on CATALOG), with a report at the end."""
-    from mediafm_pipelines.demo import demo_catalog, demo_config, demo_report
+    from mediafm_pipelines.demo import demo_catalog, demo_config, demo_report, write_demo_settings
 
     config = demo_config(config, catalog)
     with progress_bar(quiet=as_json) as bar:
@@ -74,6 +81,7 @@ def demo(config: Config, catalog: str | None, as_json: bool) -> None:
     if not as_json:
         click.echo(chosen.sentence)
     summary = _execute(config, chosen.location, chosen.labels, as_json)
+    write_demo_settings(config, chosen)
     if not as_json:
         click.echo(demo_report(config, summary))
     _finish(summary, as_json)

@@ -21,7 +21,7 @@ from mediafm_pipelines.checks import asset_checks
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.jobs import build_jobs
 from mediafm_pipelines.resources import WorkspaceResource
-from mediafm_pipelines.sensors import build_sensors
+from mediafm_pipelines.sensors import build_schedules, build_sensors
 
 FLAGS_VARIABLE = "MEDIAFM_FLAGS"
 """How `mediafm ui` hands its flags to the processes that Dagster starts: a JSON object of top-level fields."""
@@ -36,12 +36,14 @@ def build_defs(config: Config | None = None, overrides: Mapping[str, Any] | None
     """
     settings = config or load_config(overrides=json.loads(os.environ.get(FLAGS_VARIABLE, "{}")))
     graph = Graph(settings, load_profile(settings.profile))
-    workspace = WorkspaceResource(config_json=settings.model_dump_json(), device=settings.device)
+    jobs = build_jobs(graph)
+    workspace = WorkspaceResource.of(settings)
     return dg.Definitions(
         assets=_assets(graph),
         asset_checks=asset_checks(graph),
-        jobs=build_jobs(graph),
-        sensors=build_sensors(),
+        jobs=jobs,
+        sensors=build_sensors(graph, jobs),
+        schedules=build_schedules(graph),
         resources={"workspace": workspace, **(overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -15,6 +15,7 @@ import yaml
 
 from mediafm.config import Config
 from mediafm.errors import ConfigError
+from mediafm_pipelines import tags
 
 ROOT_FILE = "root.json"
 
@@ -37,7 +38,12 @@ def instance_settings(base_dir: str, max_concurrent_runs: int) -> dict[str, Any]
         },
         "concurrency": {
             "pools": {"granularity": "op", "default_limit": 1},
-            "runs": {"max_concurrent_runs": max_concurrent_runs},
+            "runs": {
+                "max_concurrent_runs": max_concurrent_runs,
+                "tag_concurrency_limits": [
+                    {"key": tags.EXCLUSIVE, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+                ],
+            },
         },
         "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 60},
         "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},

@@ -11,6 +11,7 @@ from mediafm.config import Profile
 from mediafm_pipelines import tags
 from mediafm_pipelines.decisions import promote_job
 from mediafm_pipelines.graph import Graph
+from mediafm_pipelines.maintenance import maintenance_jobs
 from mediafm_pipelines.partitions import register_titles as register
 from mediafm_pipelines.resources import WorkspaceResource
 from mediafm_pipelines.rollback import rollback_job
@@ -30,6 +31,10 @@ REEMBED = ("contextual_embeddings",)
 SERVE = ("served_manifest", "probe_metrics")
 
 
+INGEST_JOB, RETRAIN_JOB, REEMBED_JOB, SERVE_JOB = "ingest_job", "retrain_job", "reembed_job", "serve_job"
+ONE_TRAINING = {tags.EXCLUSIVE: "training"}
+
+
 def ingest_assets(profile: Profile) -> tuple[str, ...]:
     """As `INGEST`, with the transcripts before the shots where the profile has a transcriber."""
     place = INGEST.index("shots")
@@ -39,13 +44,14 @@ def ingest_assets(profile: Profile) -> tuple[str, ...]:
 def build_jobs(graph: Graph) -> list[Any]:
     gpu = _run_tags(tags.gpu_request(graph.config.orchestration.gpus_per_step))
     return [
-        dg.define_asset_job("ingest_job", dg.AssetSelection.assets(*ingest_assets(graph.profile)), tags=gpu),
-        dg.define_asset_job("retrain_job", dg.AssetSelection.assets(*RETRAIN), tags=gpu),
-        dg.define_asset_job("reembed_job", dg.AssetSelection.assets(*REEMBED), tags=gpu),
-        dg.define_asset_job("serve_job", dg.AssetSelection.assets(*SERVE)),
+        dg.define_asset_job(INGEST_JOB, dg.AssetSelection.assets(*ingest_assets(graph.profile)), tags=gpu),
+        dg.define_asset_job(RETRAIN_JOB, dg.AssetSelection.assets(*RETRAIN), tags={**gpu, **ONE_TRAINING}),
+        dg.define_asset_job(REEMBED_JOB, dg.AssetSelection.assets(*REEMBED), tags=gpu),
+        dg.define_asset_job(SERVE_JOB, dg.AssetSelection.assets(*SERVE)),
         promote_job,
         rollback_job,
         register_titles_job,
+        *maintenance_jobs(),
     ]
 
 

@@ -4,6 +4,7 @@ Belongs here: what assets are given, how it is configured, and how long it lives
 Does not belong here: what is done with it (`mediafm.steps`).
 """
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -56,9 +57,26 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         self._progress = progress
         return self
 
+    @classmethod
+    def of(cls, config: Config) -> "WorkspaceResource":
+        """The resource of a configuration."""
+        return cls(
+            config_json=config.model_dump_json(),
+            device=config.device,
+            gpu_memory_fraction=config.orchestration.gpu_memory_fraction,
+        )
+
     @property
     def settings(self) -> Config:
         return Config.model_validate_json(self.config_json).model_copy(update={"device": self.device})
+
+    @contextmanager
+    def open_outside_runs(self, name: str) -> Iterator[Any]:
+        """A workspace for a sensor's tick, which is no run: the ledger's records say `name` and a number instead."""
+        from mediafm.steps.workspace import Workspace
+
+        with Workspace.open(self.settings, run_id=f"{name}-{uuid.uuid4().hex[:12]}") as workspace:
+            yield workspace
 
     @contextmanager
     def open(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[Any]:

@@ -14,6 +14,7 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
     """The titles of this run's catalogue by state, and the checkpoint that stands after it."""
     from mediafm.steps.contextual import champion_sha256
     from mediafm.steps.promotion import newest_checkpoint
+    from mediafm.steps.rollout import rollout
     from mediafm.steps.summary import checkpoint_summary, title_notes, title_rows
     from mediafm.steps.training import plan_manifest
     from mediafm.steps.workspace import Workspace
@@ -25,6 +26,7 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
         sha256 = newest_checkpoint(work) or champion_sha256(work)
         checkpoint = checkpoint_summary(work, sha256) if sha256 else None
         reason = "" if checkpoint else plan_manifest(work).reason or "no checkpoint was trained"
+        stands = rollout(work.store)
         num_tokens, cost_usd = bought(work.store, [result.run_id for result in run.results])
     by_state = {str(state): [row["title_id"] for row in rows if row["state"] == state] for state in TitleState}
     listed = {"ok": by_state["ok"], "quarantined": by_state["quarantined"], "failed": by_state["failed"]}
@@ -39,6 +41,7 @@ def run_summary(run: CatalogRun) -> dict[str, Any]:
         "tokens_bought": num_tokens,
         "cost_usd": cost_usd,
         "checkpoint": checkpoint,
+        "rollout": stands.as_json() if stands else None,
         "reason": reason,
         "root": run.config.root_name,
         "dagster_runs": [result.run_id for result in run.results],
@@ -86,5 +89,7 @@ def summary_text(summary: dict[str, Any]) -> str:
             f"checkpoint {checkpoint['sha256'][:16]} (version {checkpoint['model_version']}{provisional}): "
             f"{checkpoint['skill_sentence']}"
         )
+    if summary["rollout"] and summary["rollout"]["sentence"]:
+        lines.append(summary["rollout"]["sentence"])
     lines.append(f"root: {summary['root']}")
     return "\n".join(lines)

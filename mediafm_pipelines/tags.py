@@ -9,9 +9,15 @@ from pathlib import Path
 
 CHECKPOINT = "mediafm/checkpoint"
 MANIFEST = "mediafm/manifest"
+SPACE = "mediafm/space"
+LABELS = "mediafm/labels"
 FORCE = "mediafm/force"
 RETRY = "mediafm/retry"
 ALLOW_MISSING = "mediafm/allow_missing"
+REQUESTED_BY = "mediafm/requested_by"
+REASON = "mediafm/reason"
+EXCLUSIVE = "mediafm/exclusive"
+"""Of runs with one value of it, one at a time is begun (`dagster.yaml`)."""
 
 HOST = "mediafm/host"
 BOOT_ID = "mediafm/boot_id"

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from mediafm.config import Config, load_profile
+from mediafm.config import Config, load_config, load_profile
 from mediafm_pipelines.definitions import FLAGS_VARIABLE
 from mediafm_pipelines.instance import foreign_home, open_instance, prepare_instance
 from mediafm_pipelines.orphans import fail_orphans
@@ -53,8 +53,12 @@ def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
 
 
 def _flags(config: Config) -> dict[str, Any]:
-    """What the code location needs to come to the same configuration."""
-    return {
+    """What the code location needs to come to the same configuration.
+
+    Beside the `mediafm.toml` of the working directory, which is read again whenever the code location is reloaded, that
+    is the flags; with a file given by --config it is everything.
+    """
+    flags: dict[str, Any] = {
         "catalog": config.catalog,
         "root": config.root_name,
         "state": str(config.state_path),
@@ -63,6 +67,8 @@ def _flags(config: Config) -> dict[str, Any]:
         "profile": config.profile,
         "device": config.device,
     }
+    is_enough = load_config(overrides=flags) == config.model_copy(update=flags)
+    return flags if is_enough else {**config.as_json(), **flags}
 
 
 def _dagster(host: str, port: int) -> list[str]:

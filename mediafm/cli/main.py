@@ -14,6 +14,8 @@ from mediafm.cli.cost import cost, estimate
 from mediafm.cli.embed import embed
 from mediafm.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from mediafm.cli.export import export
+from mediafm.cli.gc import gc
+from mediafm.cli.hold import hold
 from mediafm.cli.import_embeddings import import_embeddings
 from mediafm.cli.probe import probe
 from mediafm.cli.sample import sample
@@ -54,6 +56,8 @@ VERBS: Sequence[click.Command] = (
     embed,
     estimate,
     export,
+    gc,
+    hold,
     import_embeddings,
     probe,
     sample,

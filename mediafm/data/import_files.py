@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm.data.import_labels import LabelPlan, Way, label_rows, plan_labels
+from mediafm.data.import_labels import LabelPlan, label_rows, plan_labels
 from mediafm.data.import_layout import Column, ColumnKind, Layout, find_layout
 from mediafm.data.import_npz import NpzSource
 from mediafm.data.import_parquet import ParquetSource
@@ -62,10 +62,8 @@ class ImportFile:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is not read, or read otherwise than one may think; sentences."""
-        asked = [plan.column for plan in self.plans if plan.way is Way.ABOVE_MEDIAN]
-        told = tuple(f"{name}: asked as 'above the median', one label a title" for name in asked)
-        return (*self.layout.notes, *told)
+        """What is not read; sentences."""
+        return tuple(self.layout.notes)
 
     def titles(self) -> Iterator[ImportedTitle | RefusedTitle]:
         """Each title, checked, in the file's order; a title that is not sound is refused alone.
@@ -119,21 +117,19 @@ def open_import(path: Path, asked: Mapping[Modality, str], title_prefix: str | N
         stem=stem,
         sha256=sha256_of(path),
         layout=layout,
-        plans=tuple(_plan(source, layout, name, stem) for name in layout.labels),
+        plans=tuple(_plan(source, name, stem) for name in layout.labels),
         title_prefix=f"{stem}-" if title_prefix is None else title_prefix,
         _source=source,
     )
 
 
-def _plan(source: ImportSource, layout: Layout, name: str, stem: str) -> LabelPlan:
+def _plan(source: ImportSource, name: str, stem: str) -> LabelPlan:
     column = source.columns[name]
     has_numbers = column.kind in (ColumnKind.INTEGER, ColumnKind.NUMBER, ColumnKind.TRUTH)
-    is_of_titles = layout.is_stacked and len(column.shape) == 1
-    needs_values = has_numbers or (column.kind is ColumnKind.VECTORS and is_of_titles)
-    values = source.numbers(name) if needs_values else None
+    values = source.numbers(name) if has_numbers else None
     if values is None and column.kind is ColumnKind.VECTORS:
         values = np.zeros((0, column.width))
-    return plan_labels(column, stem, values, is_of_titles, source.score_names())
+    return plan_labels(column, stem, values, source.score_names())
 
 
 def _refuse_empty(layout: Layout, source: ImportSource, path: Path) -> None:

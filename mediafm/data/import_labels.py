@@ -1,8 +1,4 @@
-"""Labels that stand beside imported vectors, as rows of a label file (see `mediafm.probes.labels`).
-
-Our choice: one number a title has no rank within its title, which is how scores are measured. Scores of whole titles
-are therefore asked as "above the median of the file's titles".
-"""
+"""Labels that stand beside imported vectors, as rows of a label file (see `mediafm.probes.labels`)."""
 
 from __future__ import annotations
 
@@ -28,7 +24,6 @@ class Way(StrEnum):
     NAME = "name"
     NAMES = "names"
     SCORE = "score"
-    ABOVE_MEDIAN = "above the median"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +31,11 @@ class LabelPlan:
     """What is made of one label column.
 
     tasks: the probe tasks that it gives; several for a column of several scores.
-    medians: of each task over the file's titles; empty unless the way needs them.
     """
 
     column: str
     way: Way
     tasks: tuple[str, ...]
-    medians: tuple[float, ...] = ()
 
     def rows(
         self, title_id: str, cells: Sequence[Any], shot_indexes: Sequence[int | None]
@@ -69,27 +62,17 @@ class LabelPlan:
                 yield self.tasks[0], {"label": str(cell).strip()[:MAX_NAME_CHARACTERS]}
         else:
             numbers = np.atleast_1d(np.asarray(cell, dtype=np.float64)).tolist()
-            for place, (task, number) in enumerate(zip(self.tasks, numbers, strict=True)):
+            for task, number in zip(self.tasks, numbers, strict=True):
                 if math.isfinite(number):
-                    yield task, self._numeric(number, place)
-
-    def _numeric(self, number: float, place: int) -> dict[str, Json]:
-        if self.way is Way.TRUTH:
-            return {"label": bool(number)}
-        if self.way is Way.ABOVE_MEDIAN:
-            return {"label": number > self.medians[place]}
-        return {"score": number}
+                    yield task, {"label": bool(number)} if self.way is Way.TRUTH else {"score": number}
 
 
-def plan_labels(
-    column: Column, stem: str, values: NDArray[Any] | None, is_of_titles: bool, score_names: Sequence[str] = ()
-) -> LabelPlan:
+def plan_labels(column: Column, stem: str, values: NDArray[Any] | None, score_names: Sequence[str] = ()) -> LabelPlan:
     """What is made of a label column.
 
     Args:
         stem: the file's name without its suffix: the beginning of the task's name.
         values: all of the column if it holds numbers; None for text.
-        is_of_titles: the column speaks about whole titles.
         score_names: names of a matrix's columns, if the file has as many.
     """
     task = f"{stem}_{column.name}"
@@ -102,16 +85,7 @@ def plan_labels(
     if column.name == "label" and column.kind is ColumnKind.INTEGER:
         return LabelPlan(column=column.name, way=Way.NAME, tasks=(task,))
     tasks = (task,) if column.kind is not ColumnKind.VECTORS else _score_tasks(stem, column.width, score_names)
-    if not is_of_titles:
-        return LabelPlan(column=column.name, way=Way.SCORE, tasks=tasks)
-    matrix = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
-    medians = tuple(float(np.median(each[np.isfinite(each)])) if np.isfinite(each).any() else 0.0 for each in matrix.T)
-    return LabelPlan(
-        column=column.name,
-        way=Way.ABOVE_MEDIAN,
-        tasks=tuple(f"{task}_above_median" for task in tasks),
-        medians=medians,
-    )
+    return LabelPlan(column=column.name, way=Way.SCORE, tasks=tasks)
 
 
 def label_rows(

@@ -13,6 +13,10 @@ FACETS = ("video", "audio", "text", "metadata")
 """Content hashes of a title: the picture's packets, the sound's packets, all timed text, the chosen metadata."""
 
 
+ROOT_TABLES = ("manifests", "checkpoints", "decisions", "served", "evaluations", "heads")
+"""What the ledger calls things that belong to no single title; their rows have the title id ""."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
     """One table of the store.

@@ -29,6 +29,7 @@ def probe_chart(report: ProbeReport) -> bytes:
     """PNG of the report; hollow where a value is not above chance. Panels beyond `MAX_PANELS` are counted only."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     panels: dict[tuple[str, str], list[ProbeRow]] = {}
     for row in report.rows:
@@ -43,7 +44,7 @@ def probe_chart(report: ProbeReport) -> bytes:
             PANEL_WIDTH_INCHES * num_columns + NAMES_WIDTH_INCHES,
             num_rows * (PANEL_MARGIN_INCHES + LINE_HEIGHT_INCHES * num_lines) + 0.5,
         ),
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(wspace=0.05),
     )
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(num_rows, num_columns, squeeze=False)
@@ -68,7 +69,7 @@ def _draw_panel(axes: Axes, rows: list[ProbeRow], has_names: bool) -> None:
             axes.plot([row.low, row.high], [height, height], color=colour, linewidth=1.6, alpha=0.55)
         face = colour if row.is_above_chance else "white"
         axes.plot([row.value], [height], marker="o", markersize=4.5, color=colour, markerfacecolor=face)
-        axes.annotate(f"{row.value:.2f}", (1.01, height), xycoords=("axes fraction", "data"), va="center", fontsize=6.5)
+        axes.annotate(f"{row.value:.2f}", (1.0, height), xycoords=("axes fraction", "data"), va="center", fontsize=6.5)
     axes.axvline(rows[0].chance, color="black", linestyle="--", linewidth=0.8, zorder=0)
     best = max((row.value for row in rows if row.is_baseline), default=None)
     if best is not None:
@@ -78,6 +79,7 @@ def _draw_panel(axes: Axes, rows: list[ProbeRow], has_names: bool) -> None:
         label.set_color(BASELINE if row.is_baseline else WITH_MODEL)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.tick_params(axis="x", labelsize=7)
+    axes.tick_params(axis="y", length=0)
     said = f"{_plain(rows[0].task, 40)}\n{rows[0].measure}, {rows[0].num_clips} clips, {rows[0].num_groups} groups"
     axes.set_title(said, fontsize=8)
     axes.grid(axis="x", alpha=0.25)

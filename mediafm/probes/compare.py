@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mediafm.config import ProbeSettings
 from mediafm.probes.clips import TaskClips
 from mediafm.probes.design import TaskDesign, design_task
-from mediafm.probes.feature_sets import Alternatives, FeatureSet
+from mediafm.probes.feature_sets import FeatureSet
 from mediafm.probes.folds import held_out
 from mediafm.probes.intervals import Interval
 from mediafm.probes.linear import LINEAR, LinearSettings
@@ -48,7 +48,7 @@ def measure_tasks(
     feature_sets: Sequence[FeatureSet],
     settings: ProbeSettings = DEFAULTS,
     test_groups: Collection[str] | None = None,
-    torch_device: str = "cpu",
+    torch_device: str | None = None,
     progress: Progress | None = None,
 ) -> list[TaskResults]:
     """Designs each task and fits each feature set on it, one BLAS thread, one set's vectors in memory at a time.
@@ -58,7 +58,7 @@ def measure_tasks(
         feature_sets: names differ. Each is asked once, and once more where all are brought to a common width.
         settings: folds, draws, seed, the common width, and from what size torch fits.
         test_groups: groups that judge while all others train; None for k folds over all groups.
-        torch_device: where torch fits what is large.
+        torch_device: the GPU on which torch fits what is large; None for the processor.
         progress: told a sentence before each feature set.
     """
     linear = replace(LINEAR, torch_above=settings.torch_above, torch_device=torch_device)
@@ -102,21 +102,17 @@ class _Measuring:
             self.tell(f"probing {one.name}" + (" at the common width" if any(widths) else ""))
             by_task = one.of([design.task for design in self.designs])
             for design, alternatives, width, results in zip(self.designs, by_task, widths, found, strict=True):
-                with _threads(alternatives, self.linear):
+                with _one_thread():
                     results[one.name] = measure(design, alternatives, self.linear, width)
         return found
 
 
-def _threads(alternatives: Alternatives, linear: LinearSettings) -> AbstractContextManager[object]:
-    """Linear algebra in one thread as long as torch is not called: on busy cores threads wait for each other.
+def _one_thread() -> AbstractContextManager[object]:
+    """Linear algebra in one thread: the matrices are small, and on busy cores threads wait for each other.
 
     Measured on two busy cores, 1,447 clips by 5 feature sets: 45 s with two threads, 2 s with one.
     """
-    from contextlib import nullcontext
-
     from threadpoolctl import threadpool_limits
 
-    if any(one.vectors.size > linear.torch_above for one in alternatives):
-        return nullcontext()
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits

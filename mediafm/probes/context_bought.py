@@ -35,11 +35,14 @@ class ContextBought:
 
     @property
     def sentence(self) -> str:
-        """As people read it: "contextual bought +.03 (+.01 to +.05) on clip_tone over fused ++ mean of +-k (k=4)"."""
+        """As people read it: "contextual bought +.03 (+.01 to +.05) on clip_tone by micro average
+        precision over fused ++ mean of +-k (k=4)"."""
         ends = "no interval" if self.low is None or self.high is None else f"{signed(self.low)} to {signed(self.high)}"
-        over = f"{self.against} ({self.choice})" if self.choice else self.against
+        over = f"{self.against} ({shortly(self.choice)})" if self.choice else self.against
         width = f" at {self.pca_width} components" if self.pca_width else ""
-        return f"{self.subject} bought {signed(self.value)} ({ends}) on {self.task} over {over}{width}"
+        return (
+            f"{self.subject} bought {signed(self.value)} ({ends}) on {self.task} by {self.measure} over {over}{width}"
+        )
 
     def as_json(self) -> dict[str, Json]:
         return {**asdict(self), "sentence": self.sentence}
@@ -80,6 +83,12 @@ def choice_of(feature_set: FeatureSet, result: FeatureResult) -> str:
     if not others:
         return first
     return ", ".join([f"{first} in {most} of {len(result.alternatives)} folds", *(f"{n} in {c}" for n, c in others)])
+
+
+def shortly(choice: str) -> str:
+    """The commonest of the folds' choices: "k=4", or "mostly k=4"."""
+    first, *others = choice.split(" in ")
+    return f"mostly {first}" if others else first
 
 
 def signed(value: float) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mediafm.probes.context_bought import BEST_IS_FAVOURED
+from mediafm.probes.context_bought import BEST_IS_FAVOURED, shortly
 from mediafm.probes.report import ProbeDifference, ProbeReport, ProbeRow
 
 MAX_DROPPED_IN_TEXT = 10
@@ -88,8 +88,7 @@ def _judged_on(row: ProbeRow) -> str:
 def _long_value(row: ProbeRow, is_best: bool) -> str:
     value = f"**{row.value:.3f}**" if is_best and row.is_above_chance else f"{row.value:.3f}"
     ends = "no interval" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
-    first, *others = row.choice.split(" in ")
-    choice = f", {'mostly ' if others else ''}{first}" if first else ""
+    choice = f", {shortly(row.choice)}" if row.choice else ""
     return f"{value} ({ends}){choice}{'' if row.is_above_chance else NOT_ABOVE_CHANCE}"
 
 

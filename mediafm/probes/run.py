@@ -32,7 +32,7 @@ def run_probes(
     *,
     subjects: Sequence[str] = (),
     test_groups: Collection[str] | None = None,
-    torch_device: str = "cpu",
+    torch_device: str | None = None,
 ) -> ProbeReport:
     """Measures every task of `labels` on every feature set.
 
@@ -46,7 +46,7 @@ def run_probes(
         progress: told a sentence before each feature set.
         subjects: the sets of which is said what context bought: contextual, and joined with what it was made of.
         test_groups: groups that judge while all others train; None for k folds over all groups.
-        torch_device: where torch fits what is large.
+        torch_device: the GPU on which torch fits what is large; None for the processor.
 
     Raises:
         NotFoundError: `compared` or `subjects` name a set that is not there, or two sets have one name.

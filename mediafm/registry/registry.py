@@ -26,7 +26,7 @@ from mediafm.registry.connection import (
 )
 from mediafm.registry.flavour import model_files
 from mediafm.registry.names import SHA256_TAG, model_id_of
-from mediafm.registry.run_log import MANIFEST_TAG, NOTE_TAG, RunLog, flat_params, metrics_of, skill_metrics
+from mediafm.registry.run_log import MANIFEST_TAG, NOTE_TAG, SPACE_TAG, RunLog, flat_params, metrics_of, skill_metrics
 from mediafm.train.card import CARD_FILE
 from mediafm.train.checkpoint import Checkpoint
 from mediafm.train.curves import CurvePoint
@@ -135,6 +135,7 @@ class Registry:
         """
         known, files = self.find(checkpoint.sha256), files or {}
         all_tags = {SHA256_TAG: checkpoint.sha256, MANIFEST_TAG: checkpoint.manifest_sha256, **(tags or {})}
+        all_tags[SPACE_TAG] = checkpoint.space_id
         with refusals(f"checkpoint {checkpoint.sha256}"):
             if known is not None:
                 self._close_repeat(identity, known)

@@ -18,6 +18,7 @@ from mediafm.registry.connection import refusals
 from mediafm.train.curves import CurvePoint
 from mediafm.types import Json
 
+SPACE_TAG = "space_id"
 MANIFEST_TAG = "manifest_sha256"
 DATASET_NAME = "training_manifest"
 NOTE_TAG = "mlflow.note.content"

@@ -13,6 +13,7 @@ from mediafm.catalog.title import Catalog, CatalogTitle, Problem
 from mediafm.errors import CatalogError
 from mediafm.probes.label_files import label_paths, raw_rows
 from mediafm.steps.workspace import Workspace
+from mediafm.store.tombstones import deny_list
 from mediafm.types import Json, TitleState
 
 INPUTS = "inputs"
@@ -75,7 +76,21 @@ def scan_known(workspace: Workspace) -> Catalog:
             first = titles.setdefault(title.title_id, title)
             if first is not title and first.uri != title.uri:
                 problems.append(Problem(title.uri, f"its id {title.title_id} is taken by {first.uri}"))
-    return Catalog(tuple(titles.values()), tuple(problems))
+    return without_forgotten(workspace, Catalog(tuple(titles.values()), tuple(problems)))
+
+
+def without_forgotten(workspace: Workspace, catalog: Catalog) -> Catalog:
+    """What a catalogue lists, without the titles that were forgotten: each is told as a problem.
+
+    The same media under another name is found when its file is opened (`mediafm.steps.titles`).
+    """
+    denied = deny_list(workspace.store)
+    refused = [title for title in catalog.titles if denied.by_title(title.title_id) is not None]
+    if not refused:
+        return catalog
+    kept = tuple(title for title in catalog.titles if title not in refused)
+    told = [Problem(title.uri, f"{title.title_id} was forgotten and is left out") for title in refused]
+    return Catalog(kept, (*catalog.problems, *told))
 
 
 def imported_titles(workspace: Workspace, besides: Sequence[str] = ()) -> list[str]:

@@ -48,11 +48,12 @@ class Answer:
 
 
 def left_out(workspace: Workspace, asset: str) -> Answer:
-    """Titles that are not `ok`, nor merely waiting."""
+    """Titles that are neither `ok` nor merely waiting, nor forgotten on purpose."""
     with connect(workspace.store) as connection:
         (total,) = connection.execute("SELECT count(*) FROM title_status").fetchone() or (0,)
         rows = connection.execute(
-            "SELECT title_id, state, reason FROM title_status WHERE state NOT IN ('ok', 'waiting') ORDER BY title_id"
+            "SELECT title_id, state, reason FROM title_status WHERE state NOT IN ('ok', 'waiting', 'forgotten') "
+            "ORDER BY title_id"
         ).fetchall()
     return Answer.of(total, (f"{title_id} is {state}: {reason}" for title_id, state, reason in rows))
 

@@ -30,6 +30,7 @@ from mediafm.steps.features import (
     FeatureSource,
     TitleInputs,
     contextual_features,
+    groups_by_title,
     metadata_features,
     read_inputs,
     stored_features,
@@ -72,9 +73,14 @@ def embedder_of(workspace: Workspace, checkpoint: Checkpoint) -> Embedder:
     return Embedder(checkpoint, resolve_device(workspace.config.device, workspace.gpu_memory_fraction))
 
 
-def trained_groups(manifest: TrainingManifest) -> frozenset[str]:
-    """The groups that a manifest's checkpoint was trained on, as titles name them (before files join them)."""
-    return frozenset(planned.title.group_id for planned, _ in manifest.parts(Split.TRAIN))
+def groups_of_split(manifest: TrainingManifest, split: Split, groups: Mapping[str, str]) -> frozenset[str]:
+    """The groups of those titles of a manifest that a split has.
+
+    Args:
+        groups: title -> its group, of `groups_by_title`; titles that are not among them count for nothing.
+    """
+    ids = (planned.title.title_id for planned, _ in manifest.parts(split))
+    return frozenset(groups[title_id] for title_id in ids if title_id in groups)
 
 
 def compare_checkpoint(
@@ -104,25 +110,27 @@ def compare_checkpoint(
     ]
     pairs = [(CONTEXTUAL, FUSED), (CONTEXTUAL, CLIP_ALONE), (CONTEXTUAL, WITHOUT_GLOBAL), (JOINED, FUSED)]
     pairs += [(CONTEXTUAL, UNTRAINED[made]) for made in untrained]
-    seen = dict.fromkeys([one.name for one in own], trained_groups(manifest))
+    groups = groups_by_title(titles)
+    seen = dict.fromkeys([one.name for one in own], groups_of_split(manifest, Split.TRAIN, groups))
     if against is not None:
         other, other_titles = against
         source = _model_source(workspace, other_titles, embedder_of(workspace, other), with_metadata=False)
         own.append(_set(AGAINST, source))
         pairs.append((WITHOUT_GLOBAL, AGAINST))
-        seen[AGAINST] = trained_groups(load_manifest(workspace, other.manifest_sha256))
+        seen[AGAINST] = groups_of_split(load_manifest(workspace, other.manifest_sha256), Split.TRAIN, groups)
     return Compared(feature_sets=(*lines, *own), pairs=tuple(pairs), seen_groups=seen, notes=tuple(notes))
 
 
 def compare_served(workspace: Workspace, titles: Sequence[PresentTitle], manifest: TrainingManifest) -> Compared:
-    """What readers get, as it is stored, beside the vectors that it was made of."""
-    lines, fused = _without_model(workspace, titles)
+    """What readers get, as it is stored, beside what it was made of: the whole comparison is a checkpoint's."""
+    fused = shot_sets(stored_features(workspace, titles, "fused_embeddings"), neighbourhood())
     served = shot_sets(stored_features(workspace, titles, "contextual_embeddings"))[OWN]
-    own = [_set(CONTEXTUAL, served), _set(JOINED, joined(fused, served))]
+    own = [_set(CONTEXTUAL, served), _set(JOINED, joined(fused[OWN], served))]
+    groups = groups_by_title(titles)
     return Compared(
-        feature_sets=(*lines, *own),
+        feature_sets=(*baseline_sets(FUSED, fused), *own),
         pairs=((CONTEXTUAL, FUSED), (JOINED, FUSED)),
-        seen_groups=dict.fromkeys([one.name for one in own], trained_groups(manifest)),
+        seen_groups=dict.fromkeys([one.name for one in own], groups_of_split(manifest, Split.TRAIN, groups)),
     )
 
 

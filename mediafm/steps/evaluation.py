@@ -15,8 +15,15 @@ from mediafm.steps.catalogs import usable_labels
 from mediafm.steps.checkpoints import load_checkpoint
 from mediafm.steps.compared import Compared, compare_checkpoint, compare_served, embedder_of, neighbour_sources
 from mediafm.steps.contextual import champion_sha256, space_producers
+from mediafm.steps.device import resolve_device
 from mediafm.steps.evaluation_report import Evaluation, Measured, Question, put_evaluation, stored_evaluation
-from mediafm.steps.features import FeatureSource, contextual_features, stored_features, title_shots
+from mediafm.steps.features import (
+    FeatureSource,
+    contextual_features,
+    groups_by_title,
+    stored_features,
+    title_shots,
+)
 from mediafm.steps.gate import gate_rules
 from mediafm.steps.gate_tasks import Contender, GateHearing, hear
 from mediafm.steps.present import PresentTitle
@@ -161,7 +168,7 @@ def _question(
             "labels": labels.sha256 if labels else None,
             "probes": workspace.config.probes.model_dump(mode="json"),
             "titles": {title.title_id: title.chain.identity(table).fingerprint for title in titles},
-            "groups": {title.title_id: title.group_id for title in titles},
+            "groups": groups_by_title(titles),
             "step_version": EVALUATION_STEP_VERSION,
         }
     )
@@ -203,6 +210,7 @@ def _answered(
 
 
 def _probes(workspace: Workspace, labels: Labels, titles: Sequence[PresentTitle], compared: Compared) -> ProbeReport:
+    device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
     return run_probes(
         labels,
         title_shots(workspace, titles),
@@ -212,6 +220,7 @@ def _probes(workspace: Workspace, labels: Labels, titles: Sequence[PresentTitle]
         compared.seen_groups,
         workspace.progress.advance,
         subjects=compared.subjects,
+        torch_device=None if device == "cpu" else device,
     )
 
 

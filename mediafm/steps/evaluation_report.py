@@ -45,6 +45,13 @@ class Evaluation:
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
 
+    @property
+    def bought(self) -> list[str]:
+        """What context bought, a sentence for each task and measure: of the vectors as they are, by themselves."""
+        rows = self.probes["context_bought"] if self.probes else ()
+        subject = rows[0]["subject"] if rows else ""
+        return [row["sentence"] for row in rows if row["pca_width"] is None and row["subject"] == subject]
+
     def files(self, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
         """The report for people and for programs, and its pictures, by file name."""
         report = {"probes.md": self.markdown.encode(), REPORT_FILE: canonical_json(self.as_json()).encode()}
@@ -111,6 +118,7 @@ def put_evaluation(
             size_bytes=sum(map(len, files.values())),
             checkpoint_sha256=evaluation.subject,
             is_forced=workspace.is_forced,
+            details={"kind": evaluation.kind, "test_set": evaluation.gate["test_set"] if evaluation.gate else None},
         )
     )
     return evaluation, _pictures(files)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mediafm.data.sequences import TitleSequence
+from mediafm.data.split import join_groups
 from mediafm.embedder import Embedder
 from mediafm.probes.features import every_shot_alike
 from mediafm.probes.vectors import Indexes, TitleShots, TitleVectors
@@ -46,13 +47,20 @@ def read_inputs(workspace: Workspace, title: PresentTitle, with_metadata: bool) 
     return TitleInputs(sequence=sequence, shot_index=shot_index, num_shots=store.read(fused, ["shot_index"]).num_rows)
 
 
+def groups_by_title(titles: Sequence[PresentTitle]) -> dict[str, str]:
+    """Title -> its group; groups that share a file are one, as in the training split."""
+    joined = join_groups((title.group_id, title.media_sha256) for title in titles)
+    return {title.title_id: joined[title.group_id] for title in titles}
+
+
 def title_shots(workspace: Workspace, titles: Sequence[PresentTitle]) -> Iterator[TitleShots]:
-    """Where each title's shots lie in time, and the group that it belongs to."""
+    """Where each title's shots lie in time, and the group that it belongs to among `titles`."""
+    groups = groups_by_title(titles)
     for title in titles:
         table = workspace.store.read(title.chain.identity("spans"), ["start_seconds", "end_seconds"])
         yield TitleShots(
             title_id=title.title_id,
-            group_id=title.group_id,
+            group_id=groups[title.title_id],
             start_seconds=table.column("start_seconds").to_numpy(),
             end_seconds=table.column("end_seconds").to_numpy(),
         )

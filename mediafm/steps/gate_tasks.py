@@ -5,7 +5,7 @@ Without [GLOBAL]'s metadata, on the same clips, with the same drawn groups: a pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mediafm.config import ProbeSettings
@@ -16,8 +16,8 @@ from mediafm.probes.compare import TaskResults, measure_tasks
 from mediafm.probes.feature_sets import OWN, FeatureSet, shot_sets
 from mediafm.probes.labels import Labels
 from mediafm.probes.noninferiority import GateRules, GateTask, judge_measured, unmeasured
-from mediafm.steps.compared import embedder_of, trained_groups
-from mediafm.steps.features import contextual_features
+from mediafm.steps.compared import embedder_of, groups_of_split
+from mediafm.steps.features import contextual_features, groups_by_title
 from mediafm.steps.gate import labelled_test_set
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.workspace import Workspace
@@ -59,7 +59,7 @@ def hear(
 
     Test groups are those of the candidate's manifest; a group that the champion was trained on is none of them.
     """
-    test_groups = judging_groups(candidate.manifest, champion.manifest)
+    test_groups = judging_groups(candidate.manifest, champion.manifest, groups_by_title(candidate.titles))
     gated = [task for task in clips if rules.gates(task.task)]
     settings: ProbeSettings = workspace.config.probes.model_copy(update={"common_width": 0})
     results = measure_tasks(
@@ -74,13 +74,19 @@ def hear(
     return GateHearing(tasks=tuple(judged), test_set=labelled_test_set(labels.sha256, labelled))
 
 
-def judging_groups(candidate: TrainingManifest, champion: TrainingManifest) -> frozenset[str]:
-    """The groups that judge: of the test split, and seen by neither checkpoint in training or validation."""
-    test = {planned.title.group_id for planned, _ in candidate.parts(Split.TEST)}
+def judging_groups(
+    candidate: TrainingManifest, champion: TrainingManifest, groups: Mapping[str, str]
+) -> frozenset[str]:
+    """The groups that judge: of the test split, and seen by neither checkpoint in training or validation.
+
+    Args:
+        groups: title -> its group, of `groups_by_title`.
+    """
+    test = groups_of_split(candidate, Split.TEST, groups)
     for manifest in (candidate, champion):
-        validated = {planned.title.group_id for planned, _ in manifest.parts(Split.VALIDATION)}
-        test -= trained_groups(manifest) | validated
-    return frozenset(test)
+        for split in (Split.TRAIN, Split.VALIDATION):
+            test -= groups_of_split(manifest, split, groups)
+    return test
 
 
 def _line(workspace: Workspace, name: str, contender: Contender) -> FeatureSet:

@@ -24,6 +24,7 @@ from mediafm.steps.history import StepHistory
 from mediafm.steps.import_writing import WRITTEN, ImportDesk, take_with_media, take_without_media
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.workspace import Workspace
+from mediafm.store.tombstones import find_tombstone
 from mediafm.types import Json, TitleState
 
 FOLDER = "imports"
@@ -172,6 +173,14 @@ def _count(report: ImportReport, title: ImportedTitle) -> None:
 
 
 def _take_one(desk: ImportDesk, title: ImportedTitle, before: PresentTitle | None, report: ImportReport) -> None:
+    tombstone = find_tombstone(desk.workspace.store, title.title_id)
+    if tombstone is not None:
+        raise CatalogError(
+            tombstone.sentence,
+            rule="what was forgotten does not come back",
+            where=f"title {title.name}",
+            remedy="Leave it out of the file.",
+        )
     if before is None or before.is_imported or before.state in (TitleState.VANISHED, TitleState.FORGOTTEN):
         was_made = take_without_media(desk, title, before)
         (report.made if was_made else report.unchanged).append(title.title_id)

@@ -103,15 +103,14 @@ def _say_once(workspace: Workspace, titles: Sequence[PresentTitle], reason: str)
     for title in titles:
         if _is_unsaid(workspace, title, reason, history):
             identity = title.chain.identity(ContextualStep.asset)
-            workspace.ledger.add(
-                LedgerRecord.of(
-                    identity,
-                    state=TitleState.WAITING,
-                    reason=reason,
-                    generation=history.next_generation(identity),
-                    media_sha256=title.media_sha256,
-                )
+            record = LedgerRecord.of(
+                identity,
+                state=TitleState.WAITING,
+                reason=reason,
+                generation=history.next_generation(identity),
+                media_sha256=title.media_sha256,
             )
+            workspace.ledger.add(replace(record, inputs={}))  # its inputs were never made: it speaks of any
 
 
 def _is_unsaid(workspace: Workspace, title: PresentTitle, reason: str, history: StepHistory) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mediafm.config import EncoderChoice
+from mediafm.config import DetectorChoice, EncoderChoice
 from mediafm.encoders.registry import create_encoder
 from mediafm.errors import ConfigError
+from mediafm.shots.registry import create_detector
 from mediafm.types import Json, Modality
 
 
@@ -25,10 +26,9 @@ def recorded_settings(producers: Mapping[str, Any]) -> dict[str, Any]:
             rule="what made the words can be made again from its settings",
             where="transcriber",
         )
-    detector = producers["spans"]["detector"]
     profile: dict[str, Any] = {
         "name": "recorded",
-        "detector": {"name": detector["name"], "settings": detector["settings"]},
+        "detector": detector_of(producers["spans"]["detector"]).model_dump(),
         "loudness": producers["audio_embeddings"]["loudness"],
         **{name: choice_of(spec).model_dump() for name, spec in space["encoders"].items()},
     }
@@ -40,6 +40,23 @@ def recorded_settings(producers: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": {"fields": space["metadata_fields"]},
         "fusion": {f"{name}_weight": weight for name, weight in space["weights"].items()},
     }
+
+
+def detector_of(spec: Mapping[str, Any]) -> DetectorChoice:
+    """The choice whose detector has exactly this spec; a network's own digest in it is no setting.
+
+    Raises:
+        ConfigError: no settings that the spec tells make it.
+    """
+    settings = {name: value for name, value in spec["settings"].items() if name != "network"}
+    choice = DetectorChoice(name=spec["name"], settings=settings)
+    if create_detector(choice).spec.as_json() != dict(spec):
+        raise ConfigError(
+            f"detector {spec['name']} has another spec by now",
+            rule="a detector is made again from the spec that a checkpoint recorded",
+            where=f"detector {spec['name']}",
+        )
+    return choice
 
 
 def choice_of(spec: Mapping[str, Any]) -> EncoderChoice:

@@ -16,7 +16,9 @@ from mediafm.steps.producers import checkpoint_producers
 from mediafm.steps.say_titles import named
 from mediafm.store.current import CONTEXTUAL, Choice
 from mediafm.store.pointers import CHAMPION, PRODUCERS, SERVING, Pointer, Pointers
+from mediafm.store.sql import quoted
 from mediafm.store.store import Store
+from mediafm.store.verify_parts import REMOVED
 from mediafm.store.views import connect, pointed
 from mediafm.types import Json
 
@@ -24,6 +26,12 @@ ROLLED_BACK_FROM = "rolled_back_from"
 """In a pointer's value: the checkpoint that a rollback took it away from."""
 FILLS = "mediafm run"
 """The command that makes what is still missing."""
+_REMOVED = f"""
+SELECT DISTINCT c.title_id FROM current c JOIN ledger r ON r.table_name = '{REMOVED}' AND r.title_id = c.title_id
+    AND r.fingerprint = c.fingerprint AND r.generation >= c.generation
+WHERE c.table_name IN ({", ".join(map(quoted, CONTEXTUAL))})
+"""
+"""Titles whose contextual vectors `mediafm gc` removed, and that nobody made again since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +130,14 @@ def rollout(store: Store) -> Rollout | None:
 def reach_of(store: Store, checkpoint_sha256: str) -> Reach:
     """What the checkpoint has of the root's titles, by the ledger."""
     with connect(store, choice=own_choice(producer_ids_of(store, checkpoint_sha256))) as connection:
-        embedded = connection.execute("SELECT title_id FROM current WHERE table_name = 'title_embeddings'").fetchall()
-        unfilled = connection.execute(
-            "SELECT title_id FROM title_status WHERE state IN ('waiting', 'failed') ORDER BY title_id"
+        found = connection.execute("SELECT title_id FROM current WHERE table_name = 'title_embeddings'").fetchall()
+        waiting = connection.execute(
+            "SELECT title_id FROM title_status WHERE state IN ('waiting', 'failed')"
         ).fetchall()
-    return Reach(embedded=frozenset(title for (title,) in embedded), unfilled=tuple(title for (title,) in unfilled))
+        gone = {title for (title,) in connection.execute(_REMOVED).fetchall()}
+    embedded = {title for (title,) in found}
+    unfilled = {title for (title,) in waiting} | (embedded & gone)
+    return Reach(embedded=frozenset(embedded - gone), unfilled=tuple(sorted(unfilled)))
 
 
 def own_choice(producers: Mapping[str, Any]) -> Choice:

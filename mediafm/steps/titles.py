@@ -29,6 +29,7 @@ from mediafm.steps.outcome import StepReport, TitleOutcome, format_trace
 from mediafm.steps.present import PresentTitle
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
+from mediafm.store.tombstones import DenyList, Tombstone, deny_list, forgotten_record
 from mediafm.types import Json, TitleState
 
 ASSET = "raw_titles"
@@ -48,6 +49,11 @@ def is_unchanged(workspace: Workspace, title: CatalogTitle, present: PresentTitl
         return False
     if present.state is TitleState.QUARANTINED and workspace.retries_quarantined:
         return False
+    if present.state is TitleState.FORGOTTEN:
+        denied = deny_list(workspace.store)
+        return denied.by_title(title.title_id) is not None or (
+            denied.by_media(present.media_sha256) is not None and present.source.get("signature") == signature(title)
+        )
     if present.state not in (TitleState.OK, TitleState.QUARANTINED):
         return False
     if present.state is TitleState.OK and not workspace.store.files.exists(present.object_key):
@@ -66,10 +72,13 @@ def take_in(workspace: Workspace, titles: Sequence[CatalogTitle], vanished: Sequ
     workspace.point_producers()
     present = {title.title_id: title for title in workspace.titles([*(one.title_id for one in titles), *vanished])}
     outcomes = {title_id: _unlisted(workspace, present.get(title_id), title_id) for title_id in vanished}
+    denied = deny_list(workspace.store)
     todo = []
     for title in titles:
         before = present.get(title.title_id)
-        if before is not None and is_unchanged(workspace, title, before):
+        if (tombstone := denied.by_title(title.title_id)) is not None:
+            outcomes[title.title_id] = _refuse_forgotten(workspace, before, tombstone)
+        elif before is not None and is_unchanged(workspace, title, before):
             outcomes[title.title_id] = TitleOutcome(
                 title_id=title.title_id, state=before.state, reason=before.reason, rows={"titles": 1}
             )
@@ -80,7 +89,8 @@ def take_in(workspace: Workspace, titles: Sequence[CatalogTitle], vanished: Sequ
         try:
             with MediaReader(workspace.config.limits, buckets=workspace.buckets) as reader:
                 for title in todo:
-                    outcomes[title.title_id] = _take_in_one(workspace, reader, title, present.get(title.title_id))
+                    before = present.get(title.title_id)
+                    outcomes[title.title_id] = _take_in_one(workspace, reader, title, before, denied)
                     workspace.progress.advance(title.title_id)
         finally:
             workspace.progress.end()
@@ -106,7 +116,7 @@ def signature(title: CatalogTitle) -> str:
 
 
 def _take_in_one(
-    workspace: Workspace, reader: MediaReader, title: CatalogTitle, before: PresentTitle | None
+    workspace: Workspace, reader: MediaReader, title: CatalogTitle, before: PresentTitle | None, denied: DenyList
 ) -> TitleOutcome:
     started = time.monotonic()
     generation = before.generation + 1 if before else FIRST_GENERATION
@@ -121,7 +131,10 @@ def _take_in_one(
         return _set_aside(workspace, title, generation, TitleState.FAILED, reason)
     except Exception as error:  # noqa: BLE001 - as in the runner: a fault of ours is one title's failure
         reason = f"{title.title_id}: {type(error).__name__}: {error}; this is a fault of the program"
-        return _set_aside(workspace, title, generation, TitleState.FAILED, reason, format_trace(error))
+        return _set_aside(workspace, title, generation, TitleState.FAILED, reason, trace=format_trace(error))
+    if (tombstone := denied.by_media(probed.info.media_sha256)) is not None:
+        reason = f"{title.title_id}: its media is that of a forgotten title; {tombstone.sentence}"
+        return _set_aside(workspace, title, generation, TitleState.FORGOTTEN, reason, probed.info.media_sha256)
     if before is not None and before.object_key:
         workspace.discard_if_damaged(before.object_key, before.sha256)
     identity = Identity(
@@ -198,7 +211,14 @@ def _details(title: CatalogTitle) -> dict[str, Json]:
 
 
 def _set_aside(
-    workspace: Workspace, title: CatalogTitle, generation: int, state: TitleState, reason: str, trace: str = ""
+    workspace: Workspace,
+    title: CatalogTitle,
+    generation: int,
+    state: TitleState,
+    reason: str,
+    media_sha256: str = "",
+    *,
+    trace: str = "",
 ) -> TitleOutcome:
     workspace.ledger.add(
         LedgerRecord(
@@ -209,7 +229,7 @@ def _set_aside(
             reason=reason,
             generation=generation,
             step_version=TABLES["titles"].step_version,
-            media_sha256=_sha256_or_nothing(title, workspace.buckets),
+            media_sha256=media_sha256 or _sha256_or_nothing(title, workspace.buckets),
             is_forced=workspace.is_forced,
             details={**_details(title), "trace": trace},
         )
@@ -219,12 +239,23 @@ def _set_aside(
 
 def _unlisted(workspace: Workspace, before: PresentTitle | None, title_id: str) -> TitleOutcome:
     """What becomes of a title that no catalogue lists."""
+    if before is not None and before.state is TitleState.FORGOTTEN:
+        return TitleOutcome(title_id=title_id, state=TitleState.FORGOTTEN, reason=before.reason)
     if before is None or not before.is_imported or before.state is not TitleState.OK:
         return _record_vanished(workspace, before, title_id)
     if workspace.store.files.exists(before.object_key):
         return TitleOutcome(title_id=title_id, state=TitleState.OK, rows={"titles": 1})
     reason = f"{title_id}: its record {before.object_key} is gone; import its file {before.source.get('file')!r} again"
     return TitleOutcome(title_id=title_id, state=TitleState.FAILED, reason=reason)
+
+
+def _refuse_forgotten(workspace: Workspace, before: PresentTitle | None, tombstone: Tombstone) -> TitleOutcome:
+    """A title that was forgotten is not opened; the ledger says so, whatever happened to its rows."""
+    title_id = tombstone.title_id
+    if before is None or before.state is not TitleState.FORGOTTEN:
+        generation = before.generation + 1 if before else FIRST_GENERATION
+        workspace.ledger.add(forgotten_record(tombstone, generation))
+    return TitleOutcome(title_id=title_id, state=TitleState.FORGOTTEN, reason=tombstone.sentence)
 
 
 def _record_vanished(workspace: Workspace, before: PresentTitle | None, title_id: str) -> TitleOutcome:

@@ -8,6 +8,7 @@ needs memory that all users of the file share, which folders on a network do not
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import sqlite3
 import time
 import warnings
@@ -80,6 +81,20 @@ class BoughtVectors:
             blob = np.ascontiguousarray(vector, _FLOAT).tobytes()
             rows.append((key, vector.size, zlib.crc32(blob), blob))
         self._file.change(lambda database: database.executemany(_KEEP, rows))
+
+    def forget_texts(self, texts: Sequence[str]) -> int:
+        """Deletes the vectors of these texts, whoever bought them, so that no page of the file keeps them; how many.
+
+        The end of a key is the sha256 of its text. Pieces of a text that was too long for one request are not found.
+        """
+        ends = [(hashlib.sha256(text.encode()).hexdigest(),) for text in texts]
+
+        def delete(database: sqlite3.Connection) -> int:
+            before = database.total_changes
+            database.executemany("DELETE FROM vectors WHERE substr(key, -64) = ?", ends)
+            return database.total_changes - before
+
+        return self._file.change(delete, is_secure=True)
 
     def _rows(self, keys: Sequence[str]) -> list[tuple[str, int, int, object]]:
         marks = ", ".join("?" * len(keys))
@@ -162,10 +177,16 @@ class _File:
         """What `work` finds. Raises `StoreError` if the file cannot be used."""
         return self._run(work)
 
-    def change(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """As `read`, inside one transaction that overlaps with no other, of this process or another."""
+    def change(self, work: Callable[[sqlite3.Connection], Result], *, is_secure: bool = False) -> Result:
+        """As `read`, inside one transaction that overlaps with no other, of this process or another.
+
+        Args:
+            is_secure: what is deleted is overwritten.
+        """
 
         def in_transaction(database: sqlite3.Connection) -> Result:
+            if is_secure:
+                database.execute("PRAGMA secure_delete = ON")
             database.execute("BEGIN IMMEDIATE")
             with database:
                 return work(database)

@@ -8,9 +8,13 @@ so that a reader who listed the ledger before this one can finish.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
-from mediafm.errors import ConflictError
-from mediafm.store.ledger import put_rows
+import duckdb
+
+from mediafm.errors import ConflictError, StoreError
+from mediafm.lineage.records import LEDGER_SCHEMA
+from mediafm.store.index import part_numbers, sweep
 from mediafm.store.ledger_files import (
     LEDGER_FOLDER,
     PARTS_FOLDER,
@@ -19,11 +23,15 @@ from mediafm.store.ledger_files import (
     manifest_key,
     read_manifest,
 )
-from mediafm.store.sql import open_duckdb, read_ledger
+from mediafm.store.sql import open_duckdb, paths, quoted
 from mediafm.store.store import Store
 
 MIN_FILES = 32
 """Fewer appended files are left as they are (our choice)."""
+ROWS_PER_GROUP = 16_384
+"""Of a merged part: what a question about one title reads at least (our choice)."""
+MEMORY_LIMIT = "2GB"
+"""What does not fit is sorted on disk, in the root's cache (our choice)."""
 MAX_PARTS = 8
 """More parts than these are merged into one (our choice)."""
 
@@ -46,8 +54,7 @@ def compact(store: Store, min_files: int = MIN_FILES) -> LedgerManifest:
     parts = before.parts if len(before.parts) < MAX_PARTS else ()
     merged = appended if parts else [*before.parts, *appended]
     part = f"{PARTS_FOLDER}/{before.generation + 1:08d}-{uuid.uuid4().hex}.parquet"
-    with open_duckdb(store) as connection:
-        put_rows(files, part, read_ledger(connection, store, merged, "ORDER BY title_id, table_name, generation"))
+    _merge(store, merged, part)
     after = LedgerManifest(
         generation=before.generation + 1,
         parts=(*parts, part),
@@ -63,4 +70,34 @@ def compact(store: Store, min_files: int = MIN_FILES) -> LedgerManifest:
         )
     for key in before.replaced:
         files.delete(key)
+    with open_duckdb(store) as connection:
+        part_numbers(connection, store, part)
+    sweep(store, [*after.parts, *before.parts])
     return after
+
+
+def _merge(store: Store, keys: Sequence[str], part: str) -> None:
+    """Writes the rows of several files as one, sorted so that those of a title, or of none, lie together.
+
+    Done by DuckDB, which sorts more than fits into memory.
+    """
+    columns = ", ".join(LEDGER_SCHEMA.names)
+    with store.files.scratch(part) as path, open_duckdb(store) as connection:
+        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute("SET VARIABLE merged = $found", {"found": paths(store, keys)})
+        try:
+            connection.execute(
+                f"COPY (SELECT {columns} FROM read_parquet(getvariable('merged'), union_by_name = true) "
+                f"ORDER BY title_id, table_name, generation, fingerprint) TO {quoted(str(path))} "
+                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_PER_GROUP})"
+            )
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise StoreError(
+                f"cannot merge the ledger ({str(error).splitlines()[0]})",
+                rule="the root must be a readable, writable folder with room for the ledger a second time",
+                where=part,
+                remedy="Free some space, then run again: the files that were to be merged are still there.",
+            ) from error
+        if not store.files.put_exclusive(part, path):
+            raise StoreError("the file is there already", rule="every part of the ledger has its own name", where=part)

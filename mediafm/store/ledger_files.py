@@ -68,7 +68,13 @@ def read_manifest(files: Files) -> LedgerManifest:
 
 
 def ledger_keys(files: Files) -> list[str]:
-    """The files that together hold each row of the ledger exactly once.
+    """The files that together hold each row of the ledger exactly once. Raises as `ledger_state`."""
+    manifest, appended = ledger_state(files)
+    return [*manifest.parts, *appended]
+
+
+def ledger_state(files: Files) -> tuple[LedgerManifest, list[str]]:
+    """The manifest that holds, and the files that were appended since.
 
     Raises:
         StoreError: the ledger was merged again at every attempt to list it.
@@ -77,7 +83,7 @@ def ledger_keys(files: Files) -> list[str]:
         manifest = read_manifest(files)
         appended = appended_keys(files, manifest)
         if read_manifest(files).generation == manifest.generation:
-            return [*manifest.parts, *appended]
+            return manifest, appended
     raise StoreError(
         "the ledger was merged while it was listed",
         rule=f"a listing comes between two merges in {_MAX_ATTEMPTS} attempts",

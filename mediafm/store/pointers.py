@@ -65,6 +65,11 @@ class Pointers:
         """All its states, the first one first."""
         return tuple(self._load(name, generation) for generation in self._generations(name))
 
+    def at(self, name: str, moment: datetime) -> Pointer | None:
+        """Where the pointer stood at a moment; None if it was not set yet. Raises `IntegrityError`."""
+        then = [each for each in self.history(name) if datetime.fromisoformat(each.moved_at) <= moment]
+        return then[-1] if then else None
+
     def move(self, name: str, expected_generation: int, value: Mapping[str, Json], reason: str) -> Pointer:
         """Set the pointer, if it still stands at `expected_generation` (0: never set).
 

@@ -9,14 +9,16 @@ from typing import Any
 
 from mediafm.errors import IntegrityError
 from mediafm.lineage.fingerprint import Identity
-from mediafm.lineage.records import REBUILT_GENERATION, LedgerRecord, RunInfo
+from mediafm.lineage.records import FIRST_GENERATION, REBUILT_GENERATION, LedgerRecord, RunInfo
 from mediafm.lineage.tables import FACETS, TABLES
 from mediafm.store.facts import LARGE_TABLES, facts_of
 from mediafm.store.ledger import LedgerWriter
 from mediafm.store.ledger_files import ledger_keys
 from mediafm.store.sql import open_duckdb, paths
 from mediafm.store.store import STORE_FOLDER, SUFFIX, Store
-from mediafm.types import Json
+from mediafm.store.tombstones import deny_list, forgotten_record
+from mediafm.store.views import records
+from mediafm.types import Json, TitleState
 
 FLUSH_EVERY_TITLES = 1000
 _IMPORTED = '{"imported":'
@@ -62,8 +64,18 @@ def rebuild_ledger(store: Store, run: RunInfo) -> Rebuilt:
             num_rows += 1
             if record.table == "titles":
                 raw_records[record.title_id] = raw_records.get(record.title_id, 0) + 1
+        num_rows += _record_tombstones(store, ledger)
     several = tuple(sorted(title_id for title_id, count in raw_records.items() if count > 1))
     return Rebuilt(num_rows=num_rows, damaged=tuple(damaged), ambiguous_titles=several)
+
+
+def _record_tombstones(store: Store, ledger: LedgerWriter) -> int:
+    """Adds a row for each forgotten title of which no row says so; how many."""
+    known = {row.title_id for row in records(store, ["titles"]) if row.state is TitleState.FORGOTTEN}
+    lost = [one for one in deny_list(store).tombstones if one.title_id not in known]
+    for tombstone in lost:
+        ledger.add(forgotten_record(tombstone, FIRST_GENERATION))
+    return len(lost)
 
 
 def record_of_file(store: Store, key: str) -> LedgerRecord:

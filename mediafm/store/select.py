@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import duckdb
 
 from mediafm.errors import ConfigError
+from mediafm.lineage.tables import TABLES
 from mediafm.store.sql import said_by_filesystem
 from mediafm.store.store import Store
-from mediafm.store.views import connect
+from mediafm.store.views import VIEW_NAMES, connect
 
 TABLE_FUNCTIONS = ("range", "generate_series", "unnest", "json_each", "json_tree", "duckdb_views", "duckdb_columns")
 """All that a query may call in FROM; the files are reached through the views alone."""
+_ASKS_FOR_NAMES = re.compile(r"duckdb_|\bshow\b|\bdescribe\b|\bsummarize\b|information_schema", re.IGNORECASE)
+"""What asks which views there are: then they all have to be there."""
 _QUERY_NODES = ("SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE")
 
 
@@ -37,7 +41,7 @@ def execute_select(store: Store, sql: str, max_rows: int | None = None) -> Selec
         ConfigError: not one SELECT, or one that DuckDB refuses; its message says why.
         StoreError: the root cannot be read.
     """
-    with connect(store) as connection:
+    with connect(store, tables=_tables_named(sql)) as connection:
         statement = _one_select(connection, sql)
         try:
             found = connection.execute(statement)
@@ -51,6 +55,15 @@ def execute_select(store: Store, sql: str, max_rows: int | None = None) -> Selec
                 remedy="`SELECT view_name FROM duckdb_views()` lists the views.",
             ) from error
     return Selected(columns, rows)
+
+
+def _tables_named(sql: str) -> set[str] | None:
+    """The tables whose files the query may want, by the names that occur in it; None for all."""
+    if _ASKS_FOR_NAMES.search(sql):
+        return None
+    words = set(re.findall(r"\w+", sql.lower()))
+    named = {table for table in TABLES if VIEW_NAMES.get(table, table) in words}
+    return named | ({"manifests"} if "manifest_titles" in words else set())
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import duckdb
 import pyarrow as pa
@@ -64,6 +64,9 @@ def new_duckdb(store: Store) -> duckdb.DuckDBPyConnection:
     A root in a bucket is read through the store's own filesystem, never by an extension.
     """
     connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
+    # DuckDB makes the last folder only. Where it cannot be made, only what does not fit into memory will fail.
+    with suppress(OSError):
+        store.cache.mkdir(parents=True, exist_ok=True)
     connection.execute("SET temp_directory = $folder", {"folder": str(store.cache / "duckdb")})
     filesystem = store.files.filesystem()
     if filesystem is not None:
@@ -98,6 +101,7 @@ def make_view(
     found: Sequence[str],
     columns: str,
     options: str,
+    clause: str = "",
     *,
     may_be_lost: bool = True,
 ) -> None:
@@ -110,6 +114,7 @@ def make_view(
         found: paths as `paths` gives them.
         columns: SQL of ours after SELECT.
         options: further arguments of `read_parquet`.
+        clause: SQL of ours at the end.
         may_be_lost: False: a file that is gone is an error at once.
 
     Raises:
@@ -121,7 +126,7 @@ def make_view(
         connection.execute(f"CREATE TEMP VIEW {name} AS {nothing} false")
         return
     connection.execute(f"SET VARIABLE files_{name} = $found", {"found": list(found)})
-    query = f"SELECT {columns} FROM read_parquet(getvariable('files_{name}'), {options})"
+    query = f"SELECT {columns} FROM read_parquet(getvariable('files_{name}'), {options}) {clause}"
     try:
         connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
     except duckdb.Error as error:

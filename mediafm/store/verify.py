@@ -36,9 +36,9 @@ def verify_title(store: Store, title_id: str, connection: duckdb.DuckDBPyConnect
     rows = _current_records(store, title_id, connection)
     complaints: list[str] = []
     for record in rows:
-        complaints += _complaints(store, record)
+        complaints += complaints_about(store, record)
     for sha256 in sorted({record.checkpoint_sha256 for record in rows} - {""}):
-        complaints += _weights_complaints(store, sha256)
+        complaints += weights_complaints(store, sha256)
     if complaints:
         raise IntegrityError(
             f"{len(complaints)} mismatches: " + "; ".join(complaints),
@@ -62,7 +62,8 @@ def _current_records(store: Store, title_id: str, connection: duckdb.DuckDBPyCon
     return [rows[row] for row in current if rows[row].object_key]
 
 
-def _complaints(store: Store, record: LedgerRecord) -> list[str]:
+def complaints_about(store: Store, record: LedgerRecord) -> list[str]:
+    """How the file of a record differs from what the record says, a sentence each; [] where it does not."""
     try:
         store.verify_bytes(record.object_key, record.sha256, record.size_bytes)
         header = store.header(record.object_key)
@@ -73,7 +74,8 @@ def _complaints(store: Store, record: LedgerRecord) -> list[str]:
     return [] if stored == expected else [f"{record.object_key}: the header {stored}, the ledger says {expected}"]
 
 
-def _weights_complaints(store: Store, sha256: str) -> list[str]:
+def weights_complaints(store: Store, sha256: str) -> list[str]:
+    """Whether a checkpoint's weights are those that it is named after; [] if they are."""
     key = f"{folder_key(CHECKPOINTS, sha256)}/{WEIGHTS_FILE}"
     try:
         store.verify_bytes(key, sha256)

@@ -15,21 +15,24 @@ title's file only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import duckdb
 
 from mediafm.lineage.records import LEDGER_SCHEMA, LedgerRecord
-from mediafm.lineage.tables import TABLES
-from mediafm.store.current import NEWEST_FIRST, Choice, chain_sql
-from mediafm.store.ledger_files import LEDGER_FOLDER, ledger_keys
+from mediafm.lineage.tables import ROOT_TABLES, TABLES
+from mediafm.store.current import NEWEST_FIRST, Choice
+from mediafm.store.ledger_files import LEDGER_FOLDER, ledger_keys, ledger_state
 from mediafm.store.parquet import open_parquet
 from mediafm.store.pointers import PRODUCERS, SERVING, Pointers
 from mediafm.store.schemas import MANIFEST_TITLES, SCHEMAS
+from mediafm.store.snapshot import Snapshot, Source, copied_source, make_snapshot, part_source
 from mediafm.store.sql import files_told, is_among, make_view, new_duckdb, open_duckdb, paths, quoted, read_ledger
-from mediafm.store.status import STATUS_VIEW
 from mediafm.store.store import STORE_FOLDER, Store
+from mediafm.store.tombstones import deny_list
 from mediafm.store.vectors import LIST_SIZE_KEY
+from mediafm.types import TitleState
 
 COSTS_VIEW = """
 SELECT
@@ -53,13 +56,13 @@ ORDER BY title_id, asset, recorded_at
 VIEW_NAMES = {"spans": "shots"}
 """Views that are not called like their table."""
 
-_INDEX_COLUMNS = ", ".join(name for name in LEDGER_SCHEMA.names if name != "producer")
 
-
-def pointed(store: Store) -> Choice:
-    """The producers that the pointers name now."""
+def pointed(store: Store, moment: datetime | None = None) -> Choice:
+    """The producers that the pointers name now, or named at a moment."""
     pointers = Pointers(store)
-    configured, serving = pointers.read(PRODUCERS), pointers.read(SERVING)
+    configured, serving = (
+        pointers.read(name) if moment is None else pointers.at(name, moment) for name in (PRODUCERS, SERVING)
+    )
     served = serving.value["producers"] if serving else None
     return Choice(
         configured={} if configured is None else {table: str(item) for table, item in configured.value.items()},
@@ -68,7 +71,11 @@ def pointed(store: Store) -> Choice:
 
 
 def connect(
-    store: Store, title_ids: Sequence[str] | None = None, choice: Choice | None = None
+    store: Store,
+    title_ids: Sequence[str] | None = None,
+    choice: Choice | None = None,
+    *,
+    tables: Collection[str] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open the views over the store as it stands now. The caller closes the connection.
 
@@ -77,32 +84,61 @@ def connect(
     Args:
         title_ids: the titles to look at; all unless given. The fewer, the quicker.
         choice: whose values are current; what the pointers say unless given.
+        tables: the tables whose values may be read, `manifests` for the view of those; all unless given. Of a large
+            catalogue the lists of files take longest.
 
     Raises:
         StoreError: the root cannot be read.
     """
+    return open_snapshot(store, title_ids, choice, tables=tables)[0]
+
+
+def open_snapshot(
+    store: Store,
+    title_ids: Sequence[str] | None = None,
+    choice: Choice | None = None,
+    *,
+    tables: Collection[str] | None = None,
+    until: datetime | None = None,
+) -> tuple[duckdb.DuckDBPyConnection, Snapshot]:
+    """As `connect`, with what the views are made of.
+
+    Args:
+        until: the ledger as it stood then (UTC): neither records nor tombstones that were written later count.
+    """
     connection = new_duckdb(store)
     try:
         with files_told(store):
-            _make_ledger(connection, store)
-            connection.execute("SET preserve_insertion_order = false")
-            _make_index(connection, title_ids, choice or pointed(store))
-            connection.execute("RESET preserve_insertion_order")
+            sources = _make_ledger(connection, store, title_ids, until)
+            until_us = None if until is None else int(until.timestamp() * 1_000_000)
+            forgotten = [
+                one.title_id
+                for one in deny_list(store).tombstones
+                if until is None or datetime.fromisoformat(one.forgotten_at) <= until
+            ]
+            snapshot = make_snapshot(connection, sources, choice or pointed(store), until_us, forgotten)
             connection.execute(f"CREATE TEMP VIEW costs AS {COSTS_VIEW}")
             for table in TABLES:
-                _make_table_view(connection, store, table)
-            _make_manifest_view(connection, store)
+                if tables is None or table in tables:
+                    _make_table_view(connection, store, table)
+            if tables is None or "manifests" in tables:
+                _make_manifest_view(connection, store)
             _lock(connection, store)
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, snapshot
 
 
 def newest_rows(store: Store, table: str, title_ids: Sequence[str] | None = None) -> list[LedgerRecord]:
-    """For each title its row of the highest generation in `table`, whatever its state; by title id."""
+    """For each title its row of the highest generation in `table`, whatever its state; by title id.
+
+    Of a title that was forgotten no row counts but those that say so.
+    """
+    forgotten = is_among("title_id", [one.title_id for one in deny_list(store).tombstones])
     clause = (
         f"WHERE table_name = {quoted(table)} AND {is_among('title_id', title_ids)} "
+        f"AND (state = {quoted(TitleState.FORGOTTEN)} OR NOT ({forgotten})) "
         f"QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY {NEWEST_FIRST}) = 1 ORDER BY title_id"
     )
     return _records(store, clause)
@@ -110,8 +146,9 @@ def newest_rows(store: Store, table: str, title_ids: Sequence[str] | None = None
 
 def records(store: Store, tables: Sequence[str], title_ids: Sequence[str] | None = None) -> list[LedgerRecord]:
     """All rows of these tables and titles, ordered by title, table, generation and fingerprint."""
+    whose = "title_id = ''" if set(tables) <= set(ROOT_TABLES) else is_among("title_id", title_ids)
     clause = (
-        f"WHERE {is_among('table_name', tables)} AND {is_among('title_id', title_ids)} "
+        f"WHERE {is_among('table_name', tables)} AND {whose} "
         "ORDER BY title_id, table_name, generation, fingerprint, recorded_at"
     )
     return _records(store, clause)
@@ -131,45 +168,39 @@ def bought(store: Store, run_ids: Sequence[str] | None = None) -> tuple[int, flo
     return int(num_tokens), float(cost_usd)
 
 
+def distinct_producers(store: Store) -> set[tuple[str, str]]:
+    """Table and producer_id of every record of a title."""
+    keys = ledger_keys(store.files)
+    if not keys:
+        return set()
+    with open_duckdb(store) as connection:
+        query = "SELECT DISTINCT table_name, producer_id FROM read_parquet($paths, union_by_name = true) "
+        rows = connection.execute(query + "WHERE title_id <> ''", {"paths": paths(store, keys)}).fetchall()
+    return {(table, producer_id) for table, producer_id in rows if table in TABLES and producer_id}
+
+
 def _records(store: Store, clause: str) -> list[LedgerRecord]:
     with open_duckdb(store) as connection:
         rows = read_ledger(connection, store, ledger_keys(store.files), clause)
     return [LedgerRecord.from_row(row) for row in rows.to_pylist()]
 
 
-def _make_ledger(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
-    found = paths(store, ledger_keys(store.files))
-    make_view(connection, "ledger", LEDGER_SCHEMA, found, "*", "union_by_name = true", may_be_lost=False)
-
-
-def _make_index(connection: duckdb.DuckDBPyConnection, title_ids: Sequence[str] | None, choice: Choice) -> None:
-    connection.execute(
-        f"CREATE TEMP TABLE _rows AS SELECT {_INDEX_COLUMNS} FROM ledger WHERE title_id <> '' "
-        f"AND (table_name = 'titles' OR {is_among('producer_id', choice.producer_ids())}) "
-        f"AND {is_among('title_id', title_ids)}"
-    )
-    connection.execute(
-        "CREATE TEMP TABLE _newest AS SELECT *, rowid AS id FROM _rows WHERE table_name = 'titles' "
-        f"QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY {NEWEST_FIRST}) = 1"
-    )
-    steps, current, setbacks = chain_sql(choice)
-    for name, query in steps.items():
-        connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
-    for name, ids in (("current", current), ("_setbacks", setbacks)):
-        connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM _rows WHERE rowid IN ({ids})")
-    for name in ("_rows", *steps):
-        connection.execute(f"DROP TABLE {name}")
-    _make_status(connection, choice)
-
-
-def _make_status(connection: duckdb.DuckDBPyConnection, choice: Choice) -> None:
-    connection.execute("CREATE TEMP TABLE _expected (position INTEGER, table_name VARCHAR, asset VARCHAR)")
-    order = list(TABLES)
-    connection.executemany(
-        "INSERT INTO _expected VALUES (?, ?, ?)",
-        [(order.index(table), table, TABLES[table].asset) for table in ("titles", *choice.expected())],
-    )
-    connection.execute(f"CREATE TEMP VIEW title_status AS {STATUS_VIEW}")
+def _make_ledger(
+    connection: duckdb.DuckDBPyConnection, store: Store, title_ids: Sequence[str] | None, until: datetime | None
+) -> list[Source]:
+    """The view `ledger`, and the relations whose rows decide on what is current: each row in one of them."""
+    manifest, appended = ledger_state(store.files)
+    found = paths(store, [*manifest.parts, *appended])
+    clause = "" if until is None else f"WHERE recorded_at <= make_timestamp({int(until.timestamp() * 1_000_000)})"
+    make_view(connection, "ledger", LEDGER_SCHEMA, found, "*", "union_by_name = true", clause, may_be_lost=False)
+    if title_ids is not None:
+        return [copied_source(connection, f"ledger WHERE title_id <> '' AND {is_among('title_id', title_ids)}")]
+    sources = [part_source(connection, store, key) for key in manifest.parts]
+    newer = paths(store, appended)
+    make_view(connection, "_newer", LEDGER_SCHEMA, newer, "*", "union_by_name = true", clause, may_be_lost=False)
+    sources.append(copied_source(connection, "_newer WHERE title_id <> ''"))
+    connection.execute("DROP VIEW _newer")
+    return sources
 
 
 def _make_table_view(connection: duckdb.DuckDBPyConnection, store: Store, table: str) -> None:
@@ -196,7 +227,9 @@ def _vector_width(store: Store, keys: Sequence[str]) -> int:
 
 
 def _make_manifest_view(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
-    rows = connection.execute("SELECT DISTINCT fingerprint FROM ledger WHERE table_name = 'manifests'").fetchall()
+    rows = connection.execute(
+        "SELECT DISTINCT fingerprint FROM ledger WHERE title_id = '' AND table_name = 'manifests'"
+    ).fetchall()
     keys = [f"{STORE_FOLDER}/manifests/{row[0]}/titles.parquet" for row in sorted(rows)]
     found = paths(store, (key for key in keys if store.files.exists(key)))
     columns = "split_part(filename, '/', -2) AS manifest_sha256, " + ", ".join(MANIFEST_TITLES.names[1:])

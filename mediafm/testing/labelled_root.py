@@ -57,8 +57,17 @@ SETTINGS = SceneSettings(
     noise=0.8,
 )
 """Few classes that every title has, told louder than by default, so that a dozen test groups tell checkpoints apart."""
-TRAINING_STEPS = 300
-"""What the written configuration bounds training to."""
+CONFIG_TEXT = f"""root = "root"
+profile = "{PROFILE}"
+labels = ["{LABELS}"]
+
+[training]
+max_steps = 300
+
+[gate]
+exclude = [{", ".join(f'"{task.name}"' for task in TASKS if task.answer == "nowhere")}]
+"""
+"""Training is bounded, and what nothing can tell does not decide."""
 
 Vectors = NDArray[np.float32]
 
@@ -86,10 +95,7 @@ def write_labelled_root(folder: Path, num_titles: int = 120, seed: int = 0, firs
         rows = ({"title_id": title.title_id, **row} for title in titles for row in task.rows(title))
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / LABELS / f"{task.name}.jsonl").write_text(lines, "utf-8")
-    (folder / CONFIG).write_text(
-        f'root = "root"\nprofile = "{PROFILE}"\nlabels = ["{LABELS}"]\n\n[training]\nmax_steps = {TRAINING_STEPS}\n',
-        "utf-8",
-    )
+    (folder / CONFIG).write_text(CONFIG_TEXT, "utf-8")
 
 
 def draw_labelled(catalog: SceneCatalog, number: int) -> LabelledTitle:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from mediafm.types import Modality
+from mediafm_pipelines import tags
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.materialize import Metadata, other_spaces_metadata, title_result
 from mediafm_pipelines.resources import WorkspaceResource
@@ -81,7 +82,6 @@ def _contextual_asset(graph: Graph) -> dg.AssetsDefinition:
     )
     def contextual_embeddings(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         from mediafm.steps.in_context import embed_in_context
-        from mediafm_pipelines import tags
 
         with workspace.open(context) as work:
             embedded = embed_in_context(work, context.partition_keys)
@@ -104,5 +104,6 @@ def _run(context: dg.AssetExecutionContext, workspace: WorkspaceResource, step: 
         work.ledger.flush()
         table = coverage_markdown(work, made.report.asset, work.titles(context.partition_keys))
         version = work.producer_ids[made.report.asset]
+        context.instance.add_run_tags(context.run.run_id, {tags.SPACE: work.space.space_id[:16]})
     coverage = {"coverage": dg.MetadataValue.md(table)}
     return title_result(context, made.report, version, {**coverage, **other_spaces_metadata(made.markdown())})

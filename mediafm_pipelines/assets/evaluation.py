@@ -29,6 +29,7 @@ def _labels_asset(graph: Graph) -> dg.AssetsDefinition:
             found = root_labels(work)
         if found is None:
             return dg.MaterializeResult(data_version=dg.DataVersion("none"), metadata={"reason": "no label files"})
+        context.instance.add_run_tags(context.run.run_id, {tags.LABELS: found.sha256[:16]})
         refused = "\n".join(f"- {problem.where}: {problem.sentence}" for problem in found.problems[:10])
         return dg.MaterializeResult(
             data_version=dg.DataVersion(found.sha256),
@@ -57,6 +58,7 @@ def _probes_asset(graph: Graph) -> dg.AssetsDefinition:
             evaluated = evaluate_newest(work)
         if evaluated is None:
             return dg.MaterializeResult(data_version=dg.DataVersion("none"), metadata={"reason": "no checkpoint yet"})
+        context.instance.add_run_tags(context.run.run_id, {tags.CHECKPOINT: evaluated.evaluation.subject[:16]})
         return _evaluation_result(evaluated.evaluation.subject, evaluated)
 
     return checkpoint_probes
@@ -75,6 +77,7 @@ def _served_asset(graph: Graph) -> dg.AssetsDefinition:
 
         with workspace.open(context) as work:
             served = serve_champion(work, allow_missing=context.run.tags.get(tags.ALLOW_MISSING) == "true")
+        context.instance.add_run_tags(context.run.run_id, {tags.CHECKPOINT: (served.checkpoint_sha256 or "none")[:16]})
         return dg.MaterializeResult(
             data_version=dg.DataVersion(served.sha256),
             metadata={
@@ -116,6 +119,7 @@ def _evaluation_result(data_version: str, evaluated) -> dg.MaterializeResult:  #
     metadata: Metadata = {
         "checkpoint": evaluation.subject,
         "titles": evaluation.num_titles,
+        "context_bought": dg.MetadataValue.md("\n".join(f"- {line}" for line in evaluation.bought) or "no labels"),
         "report": dg.MetadataValue.md(evaluation.markdown),
     }
     for name, png in evaluated.pictures.items():

@@ -26,6 +26,7 @@ def _manifest_asset(graph: Graph) -> dg.AssetsDefinition:
         description="The exact titles, fingerprints, split, masks and space that a training run sees.",
     )
     def training_manifest(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        from mediafm.fusion import Space
         from mediafm.steps.training import make_manifest
 
         with workspace.open(context) as work:
@@ -33,8 +34,9 @@ def _manifest_asset(graph: Graph) -> dg.AssetsDefinition:
         if outcome.manifest is None:
             context.log.warning(outcome.reason)
             return dg.MaterializeResult(data_version=dg.DataVersion("none"), metadata={"reason": outcome.reason})
-        sha256 = outcome.manifest.sha256
-        context.instance.add_run_tags(context.run.run_id, {tags.MANIFEST: sha256[:16]})
+        sha256, space = outcome.manifest.sha256, Space.from_json(outcome.manifest.space).space_id
+        named = {tags.MANIFEST: sha256[:16], tags.SPACE: space[:16]}
+        context.instance.add_run_tags(context.run.run_id, named)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(sha256),
             metadata={"sha256": sha256, "summary": dict(outcome.manifest.summary()), "is_new": outcome.was_made},

@@ -44,6 +44,14 @@ def test_python_examples_run(page: Path) -> None:
         assert found.returncode == 0, found.stderr
 
 
+def test_configuration_examples_are_valid() -> None:
+    """The blocks of encoders.md are profiles, which have a test of their own."""
+    examples = [block for page in PAGES if page.name != "encoders.md" for block in blocks(page, "toml")]
+    assert len(examples) >= 3
+    for example in examples:
+        assert Config.model_validate(tomllib.loads(example)) != Config()
+
+
 def test_every_encoder_is_named() -> None:
     text = (ROOT / "docs" / "encoders.md").read_text()
     for name in REGISTRY:

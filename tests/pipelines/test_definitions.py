@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
+import pytest
 import yaml
 
-from mediafm.config import Config
+from mediafm.config import Config, load_config
 from mediafm.lineage.tables import TABLES
 from mediafm_pipelines.definitions import build_defs, defs
+from mediafm_pipelines.demo import DemoCatalog, demo_config, write_demo_settings
 from mediafm_pipelines.instance import instance_settings
+from mediafm_pipelines.ui import _flags
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +110,82 @@ def test_titles_are_cut_into_runs_by_the_configuration() -> None:
     config = Config.model_validate({"orchestration": {"titles_per_run": 7}})
     graph = build_defs(config).resolve_asset_graph()
     assert graph.get(dg.AssetKey("shots")).backfill_policy == dg.BackfillPolicy.multi_run(7)
+
+
+SENSORS = {
+    "new_titles_sensor": "new_titles",
+    "retrain_sensor": "retrain",
+    "reembed_sensor": "reembed",
+    "orphan_sensor": "orphans",
+    "failure_sensor": "failures",
+}
+
+
+SCHEDULES = {"weekly_retrain", "daily_compact", "daily_verify"}
+
+
+def running(built: dg.Definitions) -> set[str]:
+    """The sensors and schedules that run from the start."""
+    everything = [*(built.sensors or ()), *(built.schedules or ())]
+    return {each.name for each in everything if each.default_status.value == "RUNNING"}
+
+
+def test_the_daemon_does_nothing_by_itself_until_the_configuration_says_so() -> None:
+    assert {sensor.name for sensor in defs.sensors or ()} == set(SENSORS)
+    assert {schedule.name for schedule in defs.schedules or ()} == SCHEDULES
+    assert running(defs) == set()
+    for sensor, name in SENSORS.items():
+        assert running(build_defs(Config.model_validate({"automation": {"on": [name]}}))) == {sensor}
+    upkeep = build_defs(Config.model_validate({"automation": {"on": ["upkeep"]}}))
+    assert running(upkeep) == {"daily_compact", "daily_verify"}
+    everything = build_defs(Config.model_validate({"automation": {"on": "all"}}))
+    assert running(everything) == {*SENSORS, *SCHEDULES}
+
+
+def test_the_jobs_are_there() -> None:
+    assert {job.name for job in defs.jobs or ()} == {
+        *("register_titles", "ingest_job", "retrain_job", "reembed_job", "serve_job", "promote_job", "rollback_job"),
+        *("compact_ledger_job", "verify_store_job", "rebuild_ledger_job"),
+    }
+
+
+def test_jobs_with_networks_ask_for_a_gpu_by_run_tags_too() -> None:
+    """Launchers that start one pod a run read run tags, not op tags."""
+    for job in ("ingest_job", "retrain_job", "reembed_job"):
+        request = str(defs.resolve_job_def(job).tags["dagster-k8s/config"])
+        assert "nvidia.com/gpu" in request, job
+    none = build_defs(Config.model_validate({"orchestration": {"gpus_per_step": 0}}))
+    assert "dagster-k8s/config" not in none.resolve_job_def("ingest_job").tags
+    assert asking_for_a_gpu(none) == set()
+
+
+def test_device_and_memory_are_one_resources() -> None:
+    config = Config.model_validate({"device": "cpu", "orchestration": {"gpu_memory_fraction": 0.4}})
+    workspace = (build_defs(config).resources or {})["workspace"]
+    assert (workspace.device, workspace.gpu_memory_fraction) == ("cpu", 0.4)
+    assert workspace.settings == config
+
+
+def test_the_demos_settings_turn_everything_on(tmp_path: Path) -> None:
+    config = demo_config(Config(root=str(tmp_path / 'a "root"')), None)
+    config.root_path.mkdir()
+    file = write_demo_settings(config, DemoCatalog(str(tmp_path / "films"), (), ""))
+    written = load_config(file)
+    assert (written.root_path, written.state_path, written.training) == (
+        config.root_path,
+        config.state_path,
+        config.training,
+    )
+    assert written.catalog == str(tmp_path / "films")
+    assert running(build_defs(written)) == {*SENSORS, *SCHEDULES}
+
+
+def test_the_ui_serves_what_it_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags alone where the working directory's file says the rest; all of it where --config named another."""
+    monkeypatch.chdir(tmp_path)
+    config = Config.model_validate({"root": str(tmp_path / "root"), "automation": {"on": ["orphans"]}})
+    assert running(build_defs(load_config(overrides=_flags(config)))) == {"orphan_sensor"}
+    assert set(_flags(Config(root="root"))) == {"catalog", "root", "state", "profile", "device"}
 
 
 def test_the_root_dagster_yaml_is_that_of_the_default_root() -> None:

@@ -255,11 +255,12 @@ def test_stacked_arrays_are_a_title_a_row(tmp_path: Path) -> None:
     titles = titles_of(file)
     assert list(titles) == ["t-00000", "t-00001", "t-00002"]
     assert titles["t-00002"].vectors[Modality.AUDIO].shape == (2, 4)
-    above = {name: [row["label"] for row in title.labels] for name, title in titles.items()}
-    assert above == {"t-00000": [False, False], "t-00001": [False, False], "t-00002": [True, False]}
-    assert titles["t-00000"].labels[0]["task"] == "stacked_score_00_above_median"
+    said = {name: [row["score"] for row in title.labels] for name, title in titles.items()}
+    assert said == {"t-00000": [1.0, 5.0], "t-00001": [2.0, 5.0], "t-00002": [3.0, 5.0]}
+    assert titles["t-00000"].labels[0]["task"] == "stacked_score_00"
+    assert "shot_index" not in titles["t-00000"].labels[0]
     assert file.notes[0].startswith("split is not read: titles are split by a hash of their group")
-    assert "asked as 'above the median'" in file.notes[1]
+    assert len(file.notes) == 1
 
 
 def test_memory_holds_a_batch_and_a_title_and_not_the_file(tmp_path: Path) -> None:

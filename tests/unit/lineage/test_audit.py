@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from mediafm.errors import NotFoundError
@@ -15,9 +14,9 @@ from mediafm.lineage.audit_tree import MAX_LINE_LENGTH, AuditNode
 from mediafm.lineage.fingerprint import short
 from mediafm.lineage.records import LedgerRecord
 from mediafm.lineage.tables import TABLES
+from mediafm.store.audited import OpenedLedger, open_audited
 from mediafm.store.ledger import LedgerWriter
 from mediafm.store.store import Store
-from mediafm.store.views import connect
 from mediafm.testing.stored_titles import (
     CHECKPOINT,
     CONFIGURED,
@@ -41,13 +40,13 @@ def filled(root: Path) -> Store:
 
 
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect(filled(tmp_path_factory.mktemp("audit"))) as opened:
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenedLedger]:
+    with open_audited(filled(tmp_path_factory.mktemp("audit"))) as opened:
         yield opened
 
 
-def test_a_titles_audit_reaches_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    tree = audit_title(connection, "a")
+def test_a_titles_audit_reaches_everything(ledger: OpenedLedger) -> None:
+    tree = audit_title(ledger, "a")
     assert {node.name for node in tree.find("value")} == set(TABLES)
     for table in CONFIGURED:
         if table != "titles":
@@ -68,20 +67,20 @@ def test_a_titles_audit_reaches_everything(connection: duckdb.DuckDBPyConnection
     assert manifest.facts["split_of_this_title"] == "test"
 
 
-def test_a_value_met_again_is_shown_once(connection: duckdb.DuckDBPyConnection) -> None:
-    spans = list(audit_title(connection, "a").find("value", "spans"))
+def test_a_value_met_again_is_shown_once(ledger: OpenedLedger) -> None:
+    spans = list(audit_title(ledger, "a").find("value", "spans"))
     assert len(spans) > 1
     assert [("shown_above" in node.facts) for node in spans] == [False] + [True] * (len(spans) - 1)
     assert len({str(node.facts["fingerprint"]) for node in spans}) == 1
 
 
-def test_a_title_outside_the_training_set_says_so(connection: duckdb.DuckDBPyConnection) -> None:
-    (manifest,) = audit_title(connection, "c").find("manifest")
+def test_a_title_outside_the_training_set_says_so(ledger: OpenedLedger) -> None:
+    (manifest,) = audit_title(ledger, "c").find("manifest")
     assert manifest.facts["split_of_this_title"] is None
 
 
-def test_a_checkpoints_audit_goes_both_ways(connection: duckdb.DuckDBPyConnection) -> None:
-    tree = audit_checkpoint(connection, CHECKPOINT[:8])
+def test_a_checkpoints_audit_goes_both_ways(ledger: OpenedLedger) -> None:
+    tree = audit_checkpoint(ledger, CHECKPOINT[:8])
     (manifest,) = tree.find("manifest")
     assert [(row["title_id"], row["media_sha256"]) for row in manifest.facts["titles"]] == [  # type: ignore[index, union-attr, call-overload]
         ("a", "media-of-a"),
@@ -99,14 +98,14 @@ def test_what_a_checkpoint_made_of_old_inputs_is_not_current(tmp_path: Path) -> 
     store = filled(tmp_path)
     with LedgerWriter(store, RUN) as ledger:
         make(store, ledger, "a", tables=["titles"], facets=facets_of("a", video="other"), generation=2)
-    with connect(store) as connection:
-        made = next(audit_checkpoint(connection, CHECKPOINT).find("made", "contextual_embeddings"))
+    with open_audited(store) as opened:
+        made = next(audit_checkpoint(opened, CHECKPOINT).find("made", "contextual_embeddings"))
         assert (made.facts["num_titles"], made.facts["num_current"]) == (3, 2)
-        assert list(audit_title(connection, "a").find("checkpoint")) == []
+        assert list(audit_title(opened, "a").find("checkpoint")) == []
 
 
-def test_an_audit_is_json_and_text(connection: duckdb.DuckDBPyConnection) -> None:
-    tree = audit_title(connection, "a")
+def test_an_audit_is_json_and_text(ledger: OpenedLedger) -> None:
+    tree = audit_title(ledger, "a")
     parsed = json.loads(json.dumps(tree.as_json()))
     assert parsed["kind"] == "title"
     text = tree.as_text()
@@ -124,13 +123,13 @@ def test_an_audit_is_json_and_text(connection: duckdb.DuckDBPyConnection) -> Non
     assert max(map(len, text.splitlines())) <= MAX_LINE_LENGTH
 
 
-def test_what_is_not_there_is_told(connection: duckdb.DuckDBPyConnection) -> None:
+def test_what_is_not_there_is_told(ledger: OpenedLedger) -> None:
     with pytest.raises(NotFoundError, match="no title 'zebra'"):
-        audit_title(connection, "zebra")
+        audit_title(ledger, "zebra")
     with pytest.raises(NotFoundError, match="0 checkpoints begin with 'ffffff'"):
-        audit_checkpoint(connection, "ffffff")
+        audit_checkpoint(ledger, "ffffff")
     with pytest.raises(NotFoundError, match="at least 6 digits"):
-        audit_checkpoint(connection, CHECKPOINT[:2])
+        audit_checkpoint(ledger, CHECKPOINT[:2])
 
 
 def test_a_missing_record_is_a_finding_not_a_crash(tmp_path: Path) -> None:
@@ -138,8 +137,8 @@ def test_a_missing_record_is_a_finding_not_a_crash(tmp_path: Path) -> None:
     with LedgerWriter(store, RUN) as ledger:
         make(store, ledger, "a")
     point(store, serving={**CONFIGURED, **contextual()})
-    with connect(store) as connection:
-        (checkpoint,) = audit_title(connection, "a").find("checkpoint")
+    with open_audited(store) as opened:
+        (checkpoint,) = audit_title(opened, "a").find("checkpoint")
     assert checkpoint.facts["problem"] == "the ledger has no record of it"
 
 
@@ -165,8 +164,8 @@ def test_what_was_decided_about_a_checkpoint_is_told_verdict_first(tmp_path: Pat
                     details=details,
                 )
             )
-    with connect(store) as connection:
-        found = audit_checkpoint(connection, CHECKPOINT)
+    with open_audited(store) as opened:
+        found = audit_checkpoint(opened, CHECKPOINT)
     assert "decided refused (inferior on tone); then overridden (promoted by a person: it is not)" in found.as_text()
     decisions = found.facts["decisions"]
     assert isinstance(decisions, list)

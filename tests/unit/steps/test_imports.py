@@ -21,6 +21,7 @@ from mediafm.steps.catalogs import imported_titles, known_labels
 from mediafm.steps.checks import span_gaps
 from mediafm.steps.contact_sheets import draw_contact_sheets
 from mediafm.steps.features import title_shots
+from mediafm.steps.forgetting import forget
 from mediafm.steps.import_profile import write_profile
 from mediafm.steps.imports import ImportReport, import_file
 from mediafm.steps.plan import titles_to_ingest
@@ -338,3 +339,14 @@ def test_shots_with_times_weigh_by_them() -> None:
     assert shots.weights.tolist() == [1.0, 3.0]
     untimed = TitleShots(title_id="a", group_id="a", start_seconds=np.full(2, np.nan), end_seconds=np.full(2, np.nan))
     assert untimed.overlap_seconds(Span(0, 1)).tolist() == [0.0, 0.0]
+
+
+def test_what_was_forgotten_is_not_imported_again(config: Config, tmp_path: Path) -> None:
+    path = save(tmp_path, video=vectors_of(2), audio=vectors_of(3), transcript=["x"] * 5)
+    take(config, path)
+    with opened(config) as workspace:
+        forget(workspace, "a")
+    report = take(config, path)
+    assert ([refused.name for refused in report.refused], report.unchanged) == (["a"], ["b"])
+    assert "what was forgotten does not come back" in report.refused[0].reason
+    assert not list((config.root_path / "store").rglob("a"))

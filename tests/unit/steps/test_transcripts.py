@@ -33,6 +33,7 @@ from mediafm.steps.summary import root_status
 from mediafm.steps.titles import take_in
 from mediafm.steps.transcripts import TranscriptsStep
 from mediafm.steps.workspace import Workspace
+from mediafm.store.audited import open_audited
 from mediafm.store.views import connect
 from mediafm.testing.stored_titles import make
 from tests.unit.steps.conftest import PROFILE
@@ -227,14 +228,14 @@ def test_status_coverage_and_audit_tell_it_from_captions(tmp_path: Path, catalog
     ]
     assert (status["transcribed"]["num_titles"], status["transcribed"]["num_captioned"]) == (1, 1)
     assert 0.9 < status["transcribed"]["mean_confidence"] <= 1
-    with Workspace.open(config) as workspace, connect(workspace.store) as connection:
+    with Workspace.open(config) as workspace, open_audited(workspace.store) as ledger:
         titles = workspace.titles(["spoken", "written"])
         assert "of 1 of 2 titles is machine-made" in coverage_markdown(workspace, "text_embeddings", titles)
         table = transcripts_markdown(workspace, titles)
         assert "| spoken | 2 |" in table
         assert "| written | 0 |  | it has timed text of its own (written.srt) |" in table
         assert "1 of 2 titles have machine-made text" in table
-        tree = str(audit_title(connection, "spoken").as_json())
+        tree = str(audit_title(ledger, "spoken").as_json())
         assert "fake-transcriber" in tree
 
 

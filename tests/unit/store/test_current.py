@@ -9,12 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediafm.lineage.fingerprint import Identity
 from mediafm.lineage.records import LedgerRecord
 from mediafm.lineage.tables import TABLES
+from mediafm.store import snapshot
+from mediafm.store.compaction import compact
 from mediafm.store.current import CONTEXTUAL, Choice
 from mediafm.store.ledger import put_records
 from mediafm.store.store import Store
@@ -127,18 +130,30 @@ def _present(
     return next(iter(done), None)
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.integers(0, 10_000))
-def test_current_is_its_definition_and_never_holds_two_rows(seed: int) -> None:
-    rows, choice = random_ledger(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        put_records(store.files, "ledger/some/1.parquet", rows)
-        with connect(store, choice=choice) as connection:
-            current = connection.execute("SELECT table_name, title_id, fingerprint FROM current").fetchall()
-            status = connection.execute("SELECT title_id, state FROM title_status").fetchall()
+def found_current(store: Store, choice: Choice) -> dict[tuple[str, str], str]:
+    with connect(store, choice=choice) as connection:
+        current = connection.execute("SELECT table_name, title_id, fingerprint FROM current").fetchall()
     assert len({row[:2] for row in current}) == len(current), "one row for each table and title"
-    assert {(table, title): fingerprint for table, title, fingerprint in current} == slow_current(rows, choice)
+    return {(table, title): fingerprint for table, title, fingerprint in current}
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0, snapshot.MAX_COPIED_ROWS]))
+def test_current_is_its_definition_and_never_holds_two_rows(seed: int, max_copied: int) -> None:
+    """Appended, merged, or half of each; copied or read in place."""
+    rows, choice = random_ledger(seed)
+    expected = slow_current(rows, choice)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshot, "MAX_COPIED_ROWS", max_copied)
+        store = Store(Path(folder))
+        put_records(store.files, "ledger/some/1.parquet", rows[::2])
+        compact(store, min_files=1)
+        put_records(store.files, "ledger/some/2.parquet", rows[1::2])
+        assert found_current(store, choice) == expected
+        compact(store, min_files=1)
+        assert found_current(store, choice) == expected
+        with connect(store, choice=choice) as connection:
+            status = connection.execute("SELECT title_id, state FROM title_status").fetchall()
     assert sorted(title for title, _ in status) == sorted({row.title_id for row in rows if row.table == "titles"})
 
 

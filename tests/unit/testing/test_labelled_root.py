@@ -104,6 +104,7 @@ def _inside(
 def test_its_configuration_is_valid_and_enough_of_120_titles_are_for_testing(folder: Path) -> None:
     config = load_config(folder / CONFIG)
     assert config.labels == (str(folder / LABELS),)
+    assert config.gate.exclude == ("noise",)
     shares = Shares(validation=config.training.validation_share, test=config.training.test_share)
     split = [hashed_split(config.training.split_salt, f"series-{number:05d}", shares) for number in range(120)]
     assert split.count(Split.TEST) == 19 >= config.gate.min_test_groups
