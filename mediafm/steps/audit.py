@@ -63,6 +63,13 @@ class AuditRequest:
                 remedy="Give one of --title, --checkpoint, --encoder, --media, --labels, --stale, --as-of.",
             )
 
+    @property
+    def titles_looked_at(self) -> list[str] | None:
+        """The titles of which it has to be worked out what is current; None for all."""
+        if self.title_id is not None:
+            return [self.title_id]
+        return [] if self.media is not None or self.labels is not None else None
+
 
 ALL = 2**62
 
@@ -78,8 +85,7 @@ def audit_root(config: Config, request: AuditRequest) -> tuple[AuditNode, list[s
     if request.is_stale and request.as_of is None:
         choice = configured_choice(config, store)
     limit = ALL if request.limit is None else request.limit
-    title_ids = None if request.title_id is None else [request.title_id]
-    with open_audited(store, title_ids, choice=choice, until=request.as_of, limit=limit) as ledger:
+    with open_audited(store, request.titles_looked_at, choice=choice, until=request.as_of, limit=limit) as ledger:
         tree = _tree(store, ledger, request)
         if request.title_id is None or request.as_of is not None:
             return tree, []
