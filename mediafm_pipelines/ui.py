@@ -62,13 +62,15 @@ def _flags(config: Config) -> dict[str, Any]:
         "catalog": config.catalog,
         "root": config.root_name,
         "state": str(config.state_path),
-        "cache": str(config.cache_path) if config.cache else None,
-        "s3": config.s3.model_dump(mode="json", exclude_defaults=True) or None,
         "profile": config.profile,
         "device": config.device,
     }
-    is_enough = load_config(overrides=flags) == config.model_copy(update=flags)
-    return flags if is_enough else {**config.as_json(), **flags}
+    if config.cache:
+        flags["cache"] = str(config.cache_path)
+    if of_buckets := config.s3.model_dump(mode="json", exclude_defaults=True):
+        flags["s3"] = of_buckets
+    everything = {**config.as_json(), **flags}
+    return flags if load_config(overrides=flags) == Config.model_validate(everything) else everything
 
 
 def _dagster(host: str, port: int) -> list[str]:

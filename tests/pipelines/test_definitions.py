@@ -186,6 +186,10 @@ def test_the_ui_serves_what_it_was_started_with(tmp_path: Path, monkeypatch: pyt
     config = Config.model_validate({"root": str(tmp_path / "root"), "automation": {"on": ["orphans"]}})
     assert running(build_defs(load_config(overrides=_flags(config)))) == {"orphan_sensor"}
     assert set(_flags(Config(root="root"))) == {"catalog", "root", "state", "profile", "device"}
+    buckets = {"endpoint_url": "http://127.0.0.1:9000"}
+    away = Config.model_validate({"root": "s3://films/mediafm", "state": str(tmp_path / "state"), "s3": buckets})
+    served = load_config(overrides=_flags(away))
+    assert (served.root, served.s3) == (away.root, away.s3)
 
 
 def test_the_root_dagster_yaml_is_that_of_the_default_root() -> None:

@@ -12,7 +12,7 @@ from mediafm.lineage.chain import TitleChain
 from mediafm.lineage.records import LedgerRecord
 from mediafm.lineage.tables import TABLES
 from mediafm.store.ledger import LedgerWriter
-from mediafm.store.ledger_files import ledger_keys
+from mediafm.store.ledger_files import ledger_keys, ledger_state
 from mediafm.store.store import Store
 from mediafm.store.views import bought, connect, newest_rows, records
 from mediafm.testing.stored_titles import (
@@ -271,9 +271,9 @@ def test_costs_are_what_was_bought_of_whatever_producer(filled: Store) -> None:
 def test_a_ledger_whose_files_vanish_while_it_is_opened_is_not_taken_for_an_empty_one(
     filled: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = ledger_keys(filled.files)
-    for key in listed:
+    listed = ledger_state(filled.files)
+    for key in ledger_keys(filled.files):
         filled.files.delete(key)
-    monkeypatch.setattr("mediafm.store.views.ledger_keys", lambda files: listed)
+    monkeypatch.setattr("mediafm.store.views.ledger_state", lambda files: listed)
     with pytest.raises(StoreError, match=r"ledger cannot be read .*Run again"):
         connect(filled)
