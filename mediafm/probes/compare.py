@@ -62,7 +62,7 @@ def measure_tasks(
         progress: told a sentence before each feature set.
     """
     linear = replace(LINEAR, torch_above=settings.torch_above, torch_device=torch_device)
-    designs = [_design(task, settings, test_groups) for task in tasks]
+    designs = [design_task(task, settings, test_groups) for task in tasks]
     possible = [design for design in designs if not design.impossible]
     measured = _Measuring(possible, linear, progress or (lambda _sentence: None))
     results = measured.on(feature_sets, [None] * len(possible))
@@ -76,10 +76,6 @@ def measure_tasks(
         for design in designs
         for results, at_common in [found.get(id(design), [{}, {}])]
     ]
-
-
-def _design(task: TaskClips, settings: ProbeSettings, test_groups: Collection[str] | None) -> TaskDesign:
-    return design_task(task, settings, test_groups)
 
 
 def _common_width(design: TaskDesign, results: Mapping[str, FeatureResult], settings: ProbeSettings) -> int:

@@ -133,16 +133,16 @@ def test_what_is_no_film_is_told_with_the_same_words_by_a_look(
 ) -> None:
     client = open_client(S3Settings(endpoint_url=s3_endpoint))
     odd = {
-        "list.mp4": b"ffconcat version 1.0\nfile /etc/passwd\n" + b"#\n" * 5_000_000,
-        "noise.mp4": os.urandom(9 * 1024**2),
-        "empty.mp4": b"",
+        "list.mp4": (b"ffconcat version 1.0\nfile /etc/passwd\n" + b"#\n" * 5_000_000, "a playlist"),
+        "noise.mp4": (os.urandom(9 * 1024**2), "no media container"),
+        "empty.mp4": (b"", "is empty"),
     }
-    for name, data in odd.items():
+    for name, (data, words) in odd.items():
         (tmp_path / name).write_bytes(data)
         client.put_object(Bucket=bucket, Key=name, Body=data)
-        with MediaReader(MediaLimits()) as local, pytest.raises(UnusableMediaError) as expected:
+        with MediaReader(MediaLimits()) as local, pytest.raises(UnusableMediaError, match=words) as expected:
             local.probe(str(tmp_path / name))
-        with pytest.raises(UnusableMediaError) as found:
+        with pytest.raises(UnusableMediaError, match=words) as found:
             reader.look(f"s3://{bucket}/{name}")
         assert str(found.value) == str(expected.value)
     with pytest.raises(NotFoundError, match="no such object"):

@@ -69,11 +69,16 @@ class ServedStep(TitleStep):
 
 
 def new_root(folder: Path) -> Config:
-    """The configuration of a root that has nothing yet."""
+    """The configuration of a root that has nothing yet, with few draws and folds."""
     _write_vectors(folder / "first.npz", ["any"], has_times=True)
     write_profile(folder / "served.toml", open_import(folder / "first.npz", {}, None), "made up")
     return Config.model_validate(
-        {"root": str(folder / "root"), "profile": str(folder / "served.toml"), "device": "cpu"}
+        {
+            "root": str(folder / "root"),
+            "profile": str(folder / "served.toml"),
+            "device": "cpu",
+            "probes": {"num_bootstrap": 50, "num_folds": 3},
+        }
     )
 
 

@@ -144,13 +144,13 @@ def test_a_kill_half_way_is_finished_by_the_next_call(
 
     def killed(files: LocalFiles, key: str) -> None:
         if not left[0]:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("killed")
         left[0] -= 1
         delete(files, key)
 
     with monkeypatch.context() as patch:
         patch.setattr(LocalFiles, "delete", killed)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="killed"):
             forget(filled, "a")
     assert files_of(filled.store, "a")
     assert "a" not in current_titles(filled.store), "readers lose it before the first file goes"

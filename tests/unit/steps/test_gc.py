@@ -176,12 +176,12 @@ def test_whoever_is_stopped_half_way_leaves_a_readable_root(
 
     def stopping(key: str) -> None:
         if len(deleted) == 2:
-            raise StoppedError
+            raise StoppedError("half-way")
         delete(key)
         deleted.append(key)
 
     monkeypatch.setattr(workspace.store.files, "delete", stopping)
-    with pytest.raises(StoppedError):
+    with pytest.raises(StoppedError, match="half-way"):
         collect(workspace)
     monkeypatch.undo()
     assert verify_part(workspace.store).findings == ()

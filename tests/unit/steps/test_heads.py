@@ -59,9 +59,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Sixteen titles, embedded by two checkpoints; the first is served."""
     folder = Path(tmp_path_factory.mktemp("served"))
     config = new_root(folder)
-    config = config.model_copy(
-        update={"probes": config.probes.model_copy(update={"num_bootstrap": 50, "num_folds": 3})}
-    )
     with Workspace.open(config) as workspace:
         add_titles(workspace, folder, TITLES)
         for checkpoint in (FIRST, SECOND):

@@ -72,9 +72,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Probes saved on fourteen titles, then two titles that came later: one without times, one lacking a vector."""
     folder = Path(tmp_path_factory.mktemp("served"))
     config = new_root(folder)
-    config = config.model_copy(
-        update={"probes": config.probes.model_copy(update={"num_bootstrap": 50, "num_folds": 3})}
-    )
     with Workspace.open(config) as workspace:
         add_titles(workspace, folder, TITLES)
         embed_titles(workspace, FIRST, TITLES)
