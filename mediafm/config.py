@@ -18,6 +18,7 @@ from mediafm.automation import AutomationSettings
 from mediafm.errors import ConfigError
 from mediafm.s3.place import root_place
 from mediafm.s3.settings import S3Settings
+from mediafm.servers import ServerSettings
 from mediafm.types import Json, Modality
 
 CONFIG_FILE_NAME = "mediafm.toml"
@@ -301,6 +302,7 @@ class Config(Section):
     orchestration: OrchestrationSettings = OrchestrationSettings()
     automation: AutomationSettings = AutomationSettings()
     s3: S3Settings = S3Settings()
+    servers: ServerSettings = ServerSettings()
 
     @property
     def has_local_root(self) -> bool:

@@ -74,7 +74,7 @@ def load_checkpoint(
 def _of_mlflow(uri: str, config: Config, tracking_uri: str | None) -> Checkpoint:
     """The root's own copy where it has one (a root may have moved since MLflow wrote down where its files lie)."""
     if tracking_uri is None:
-        tracking_uri = Registry.at(config.state_path, config.orchestration).tracking_uri
+        tracking_uri = Registry.of(config).tracking_uri
     found = find_model(tracking_uri, uri)
     store = open_store(config)
     if found.sha256 and has_folder(store, folder_key(CHECKPOINTS, found.sha256)):

@@ -45,8 +45,11 @@ def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
     }
     commands = [_dagster(host, port)]
     click.echo(f"Dagster: http://{host}:{port}")
-    if mlflow_port:
-        commands.append(_mlflow(config, host, mlflow_port))
+    if config.servers.has_mlflow_server:
+        click.echo(f"MLflow:  {config.servers.mlflow_uri()} (not ours: nothing is started)")
+    elif mlflow_port:
+        environment["MLFLOW_BACKEND_STORE_URI"], command = _mlflow(config, host, mlflow_port)
+        commands.append(command)
         click.echo(f"MLflow:  http://{host}:{mlflow_port}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return _until_one_ends([subprocess.Popen(command, env=environment, start_new_session=True) for command in commands])
@@ -81,15 +84,15 @@ def _dagster(host: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _mlflow(config: Config, host: str, port: int) -> list[str]:
+def _mlflow(config: Config, host: str, port: int) -> tuple[str, list[str]]:
+    """What goes into the environment, as a database's password must not stand on a command line; and the command."""
     from mediafm.registry.registry import Registry
 
-    registry = Registry.at(config.state_path, config.orchestration)
+    registry = Registry.of(config)
     registry.set_up()
-    return [
+    return registry.tracking_uri, [
         sys.executable, "-m", "mlflow", "server",
-        "--backend-store-uri", registry.tracking_uri,
-        "--artifacts-destination", registry.artifact_root,
+        "--artifacts-destination", str(registry.artifact_root),
         "--host", host, "--port", str(port), "--workers", "1",
     ]  # fmt: skip
 

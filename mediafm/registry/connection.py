@@ -1,16 +1,20 @@
-"""How MLflow is reached: telemetry off, a SQLite database made by one process, its errors as ours."""
+"""How MLflow is reached: telemetry off, a database made by one process, a server that answers, its errors as ours."""
 
 from __future__ import annotations
 
 import fcntl
 import logging
 import os
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mediafm.errors import NotFoundError, StoreError
+from mediafm.postgres import CONNECT_SECONDS, connected, only_process
+from mediafm.servers import POSTGRES, WEB, without_password
 
 _SQLITE = "sqlite:///"
 _OFF = {
@@ -36,7 +40,13 @@ def client_of(tracking_uri: str) -> Any:
 
     Raises:
         NotFoundError: a SQLite database that does not exist.
+        StoreError: a database or server that does not answer; at once, where MLflow would try for minutes.
     """
+    if tracking_uri.startswith(POSTGRES):
+        with connected(tracking_uri, "servers.mlflow"):
+            pass
+    if tracking_uri.startswith(WEB):
+        _knock(tracking_uri)
     database = sqlite_file(tracking_uri)
     if database is not None and not database.exists():
         raise NotFoundError(
@@ -66,8 +76,12 @@ def make_database(tracking_uri: str) -> None:
 
 @contextmanager
 def locked(tracking_uri: str) -> Iterator[None]:
-    """Only one process at a time makes a SQLite database: racing creators crash each other."""
+    """Only one process at a time makes a database: racing creators crash each other. Raises as `client_of` does."""
     database = sqlite_file(tracking_uri)
+    if tracking_uri.startswith(POSTGRES):
+        with only_process(tracking_uri, "servers.mlflow"):
+            yield
+        return
     if database is None:
         yield
         return
@@ -75,6 +89,21 @@ def locked(tracking_uri: str) -> Iterator[None]:
     with database.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _knock(uri: str) -> None:
+    """Any answer will do, a refusal as well: credentials are MLflow's own business, and its own error."""
+    try:
+        urllib.request.urlopen(f"{uri}/health", timeout=CONNECT_SECONDS).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+    except OSError as error:
+        raise StoreError(
+            f"no answer ({getattr(error, 'reason', error)})",
+            rule="the MLflow server must answer",
+            where=uri,
+            remedy="Start it, or mend servers.mlflow.",
+        ) from error
 
 
 @contextmanager
@@ -113,21 +142,23 @@ def refusals(where: str) -> Iterator[None]:
     """MLflow's own errors as ours."""
     import_mlflow()
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         # An alias that is nowhere is an "invalid parameter" to MLflow.
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST" or str(error).rstrip(".").endswith("not found"):
+        code = getattr(error, "error_code", "")
+        if code == "RESOURCE_DOES_NOT_EXIST" or str(error).rstrip(".").endswith("not found"):
             raise NotFoundError(
-                str(error).splitlines()[0],
+                without_password(str(error).splitlines()[0]),
                 rule="MLflow knows what it is asked for",
-                where=where,
+                where=without_password(where),
                 remedy="Look at the name, the alias and the tracking URI.",
             ) from error
         raise StoreError(
-            str(error).splitlines()[0],
+            without_password(str(error).splitlines()[0]),
             rule="MLflow must answer",
-            where=where,
+            where=without_password(where),
             remedy="Look at the tracking URI; the checkpoint itself lies in the store.",
         ) from error

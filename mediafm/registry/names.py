@@ -10,6 +10,7 @@ from typing import Any
 
 from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.registry.connection import client_of, global_tracking_uri, import_mlflow, quiet, refusals
+from mediafm.servers import without_password
 from mediafm.train.checkpoint import Checkpoint, from_folder
 
 SHA256_TAG = "checkpoint_sha256"
@@ -73,7 +74,7 @@ def fetch_model(tracking_uri: str, found: FoundModel) -> Checkpoint:
         raise IntegrityError(
             f"weights with sha256 {checkpoint.sha256}",
             rule=f"the registered version was made of {found.sha256}",
-            where=f"models:/{found.model_id} in {tracking_uri}",
+            where=without_password(f"models:/{found.model_id} in {tracking_uri}"),
             remedy="Take it from the store, or train again.",
         )
     return checkpoint

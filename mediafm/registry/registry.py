@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mediafm.config import OrchestrationSettings
+from mediafm.config import Config, OrchestrationSettings
 from mediafm.errors import NotFoundError
 from mediafm.registry.connection import (
     client_of,
@@ -26,7 +26,9 @@ from mediafm.registry.connection import (
 )
 from mediafm.registry.flavour import model_files
 from mediafm.registry.names import SHA256_TAG, model_id_of
+from mediafm.registry.place import check_place, claim_model
 from mediafm.registry.run_log import MANIFEST_TAG, NOTE_TAG, SPACE_TAG, RunLog, flat_params, metrics_of, skill_metrics
+from mediafm.servers import without_password
 from mediafm.train.card import CARD_FILE
 from mediafm.train.checkpoint import Checkpoint
 from mediafm.train.curves import CurvePoint
@@ -62,18 +64,25 @@ class Registry:
     """One MLflow server or database, one experiment, one registered model.
 
     Args:
-        tracking_uri: `sqlite:///...`, `postgresql://...` or `http://...`.
-        artifact_root: a folder or URI; the experiment keeps the one that it was made with.
+        tracking_uri: `sqlite:///...`, `postgresql+psycopg2://...` or `http://...`; never shown: it may hold a password.
+        artifact_root: a folder or URI; the experiment keeps the one that it was made with. None: what the server says.
         experiment, registered_model: names.
+        root: the root that the registered model belongs to; "" where its database serves no other.
     """
 
     def __init__(
-        self, tracking_uri: str, artifact_root: str, experiment: str = "mediafm", registered_model: str = "mediafm"
+        self,
+        tracking_uri: str,
+        artifact_root: str | None,
+        experiment: str = "mediafm",
+        registered_model: str = "mediafm",
+        root: str = "",
     ) -> None:
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
         self.experiment = experiment
         self.registered_model = registered_model
+        self.root = root
         self._ready: tuple[Any, str] | None = None
 
     @classmethod
@@ -85,8 +94,24 @@ class Registry:
             f"sqlite:///{state / 'mlflow.db'}", str(state / "mlartifacts"), names.experiment, names.registered_model
         )
 
+    @classmethod
+    def of(cls, config: Config) -> Registry:
+        """The registry of a configuration: of its state folder, or of what `[servers]` names. Raises `ConfigError`."""
+        servers, names = config.servers, config.orchestration
+        own = cls.at(config.state_path, names)
+        if servers.mlflow is None:
+            own.artifact_root = servers.mlflow_artifacts or own.artifact_root
+            return own
+        artifacts = servers.mlflow_artifacts or (None if servers.has_mlflow_server else own.artifact_root)
+        return cls(servers.mlflow_uri(), artifacts, names.experiment, names.registered_model, config.root_name)
+
     def set_up(self) -> None:
-        """Makes the database, the experiment and the registered model where they are missing; safe to race."""
+        """Makes the database, the experiment and the registered model where they are missing; safe to race.
+
+        Raises:
+            ConfigError: the registered model belongs to another root.
+            StoreError: MLflow does not answer.
+        """
         self._client()
 
     def begin_training(
@@ -217,7 +242,7 @@ class Registry:
             raise NotFoundError(
                 f"no version of {self.registered_model!r} with {SHA256_TAG} {sha256}",
                 rule="an alias means a registered checkpoint",
-                where=self.tracking_uri,
+                where=without_password(self.tracking_uri),
                 remedy="Log the checkpoint first.",
             )
         return found
@@ -236,12 +261,14 @@ class Registry:
                 )
                 if not client.search_registered_models(f"name = '{self.registered_model}'"):
                     client.create_registered_model(self.registered_model)
+                claim_model(client, self.registered_model, self.root)
                 self._ready = client, str(experiment_id)
         return self._ready
 
     def _open_run(self, wanted: Mapping[str, str], name: str) -> RunLog:
         """The unfinished run with these tags, running again; a new one if there is none."""
         client, experiment_id = self._client()
+        check_place(client, experiment_id, self.artifact_root)
         run = self._unfinished(wanted)
         if run is None:
             run = client.create_run(experiment_id, tags=dict(wanted), run_name=name)

@@ -172,7 +172,7 @@ def ask_mlflow(config: Config, sample: Sample) -> list[str]:
     """Versions, tags, runs' data sets, aliases, and MLflow's copy of the weights that the aliases mean."""
     if not sample.checkpoints:
         return []
-    registry = Registry.at(config.state_path, config.orchestration)
+    registry = Registry.of(config)
     store, findings = existing_store(config), list[str]()
     # A training that was killed after it had been logged is recorded by the next run, under that one's name.
     runs = {record.run_id for record in records(store, ["manifests", "checkpoints"])}

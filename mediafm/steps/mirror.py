@@ -9,8 +9,8 @@ from mediafm.store.pointers import CHAMPION
 
 
 def registry_of(workspace: Workspace) -> Registry:
-    """The MLflow of the root's state."""
-    return Registry.at(workspace.config.state_path, workspace.config.orchestration)
+    """The MLflow of the root."""
+    return Registry.of(workspace.config)
 
 
 def mirror_alias(workspace: Workspace, alias: str, sha256: str | None) -> None:

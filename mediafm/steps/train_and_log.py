@@ -75,7 +75,7 @@ def train_and_log(
         TrainingError: a number was not finite.
         StoreError: the store or MLflow refused.
     """
-    registry = Registry.at(workspace.config.state_path, workspace.config.orchestration)
+    registry = Registry.of(workspace.config)
     tags = {"dagster_run_id": workspace.run.run_id, "git_sha": git_revision()}
     live = _LiveLog(registry, tags)
     watches = Watches([live] if watch is None else [live, watch])

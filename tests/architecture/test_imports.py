@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"types", "languages", "progress", "budget", "automation"}),
+    frozenset({"types", "languages", "progress", "budget", "automation", "servers", "postgres"}),
     frozenset({"s3"}),
     frozenset({"config"}),
     frozenset({"lineage", "catalog", "media", "fusion", "model", "objective", "optim"}),
