@@ -18,8 +18,8 @@ from mediafm.store.pointers import PRODUCERS, Pointers
 from mediafm.store.store import Store
 from mediafm_pipelines import tags
 from mediafm_pipelines.instance import open_instance
+from mediafm_pipelines.untold import DATA_VERSION, DEAD
 
-DATA_VERSION = "dagster/data_version"
 NO_CHECKPOINT = "none"
 MAX_EVENTS = 50
 """So many of the last materialisations of an asset for one title are looked at."""
@@ -72,9 +72,16 @@ class _Instance:
         """Where the tags of the run that made a checkpoint do not name it; none if Dagster had no part in it."""
         run, sha256 = self._run(record.run_id), record.checkpoint_sha256
         found = None if run is None else run.tags.get(tags.CHECKPOINT)
-        if run is None or found == sha256[:16]:
+        if run is None or found == sha256[:16] or (found is None and self._died_and_another_says(run, sha256)):
             return []
         return [f"checkpoint {sha256[:16]}: its run {record.run_id} is tagged {tags.CHECKPOINT} = {found}"]
+
+    def _died_and_another_says(self, run: dg.DagsterRun, sha256: str) -> bool:
+        """A run that was killed before it could say what it had made; the next one found it there, and said so."""
+        if run.status not in DEAD:
+            return False
+        chosen = dg.RunsFilter(tags={tags.CHECKPOINT: sha256[:16]}, statuses=[dg.DagsterRunStatus.SUCCESS])
+        return bool(self._instance.get_run_ids(chosen, limit=1))
 
     def _run(self, run_id: str) -> dg.DagsterRun | None:
         if run_id not in self._runs:

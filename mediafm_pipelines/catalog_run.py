@@ -19,10 +19,11 @@ from mediafm_pipelines import tags
 from mediafm_pipelines.definitions import build_defs
 from mediafm_pipelines.execution import RunResult, run_assets
 from mediafm_pipelines.instance import open_instance
-from mediafm_pipelines.jobs import REEMBED, RETRAIN, SERVE, ingest_assets
+from mediafm_pipelines.jobs import INGEST, REEMBED, RETRAIN, SERVE, ingest_assets
 from mediafm_pipelines.orphans import fail_orphans
 from mediafm_pipelines.partitions import TitleRange, contiguous_ranges, register_titles
 from mediafm_pipelines.resources import WorkspaceResource
+from mediafm_pipelines.untold import untold_titles
 
 
 @dataclass
@@ -68,6 +69,10 @@ class CatalogRun:
         started = time.monotonic()
         if self.config.device != "auto":
             resolve_device(self.config.device)  # a wrong one is told before anything is done
+        if self.config.servers.mlflow is not None:
+            from mediafm.registry.registry import Registry
+
+            Registry.of(self.config).set_up()  # and so is a server that would be missed after hours of work
         listed = self.take_catalog(catalog, labels)
         _check_listed(self.title_ids, only or ())
         with open_instance(self.config) as instance:
@@ -119,6 +124,7 @@ class CatalogRun:
             wanted = [title for title in listed if only is None or title.title_id in only]
             imported = [title_id for title_id in self.imported_ids if only is None or title_id in only]
             lacking = titles_to_ingest(work, wanted, imported)
+            lacking += _others(lacking, self._untold(instance, work, wanted))
         assets = ingest_assets(load_profile(self.config.profile))
         try:
             for titles in self._ranges(instance, lacking):
@@ -143,7 +149,9 @@ class CatalogRun:
         with self._open() as work:
             champion, missing = champion_sha256(work), titles_to_embed(work)
             done = embedded_titles(work, champion)[0] if champion and self.is_forced else {}
-        wanted = [*missing, *(title_id for title_id in done if title_id in self.title_ids)]
+            if champion:
+                missing += _others(missing, untold_titles(instance, work.store, REEMBED[0], champion))
+        wanted = [*missing, *_others(missing, [title_id for title_id in done if title_id in self.title_ids])]
         register_titles(instance, wanted)
         for titles in self._ranges(instance, wanted):
             self._run(definitions, instance, REEMBED, titles)
@@ -151,6 +159,11 @@ class CatalogRun:
             needed = needs_serving(work)
         if needed:
             self._run(definitions, instance, SERVE, None)
+
+    def _untold(self, instance: dg.DagsterInstance, work: Any, wanted: Sequence[Any]) -> list[str]:
+        """What a killed run finished without a word to Dagster: a run over it costs nothing, and says it."""
+        last = INGEST[-1]
+        return untold_titles(instance, work.store, last, work.producer_ids[last], [one.title_id for one in wanted])
 
     def _merge_ledger(self) -> None:
         """Keeps the ledger in few files; where another process merges at this moment, it has done it."""
@@ -180,6 +193,12 @@ class CatalogRun:
         from mediafm.steps.workspace import Workspace
 
         return Workspace.open(self.config, is_forced=self.is_forced, retries_quarantined=self.retries_quarantined)
+
+
+def _others(title_ids: Sequence[str], more: Sequence[str]) -> list[str]:
+    """Those of `more` that are not among `title_ids`."""
+    known = set(title_ids)
+    return [title_id for title_id in more if title_id not in known]
 
 
 def _check_listed(title_ids: Sequence[str], only: Sequence[str]) -> None:

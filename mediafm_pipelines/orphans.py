@@ -1,7 +1,8 @@
 """Runs whose process is gone: found, marked as failed, their pool slots freed.
 
 Dagster frees the slots of finished runs only, and its monitor leaves runs of our CLI alone: without this a killed
-`mediafm run` would show as running, and block the next one, for ever.
+`mediafm run` would show as running, and block the next one, for ever. Of runs that the daemon started the server of the
+code location sees the end, unless it ends with them.
 """
 
 import socket
@@ -27,12 +28,25 @@ def is_orphan(run_tags: dict[str, str], host: str, boot_id: str) -> bool:
     return tags.process_start(int(run_tags[tags.PID])) != run_tags.get(tags.PROCESS_START)
 
 
+def claim_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Tags the run that this process works for with this process, where that was not done when it was created."""
+    here = tags.process_tags()
+    if _names_process_of(run) and here.items() <= run.tags.items():
+        return
+    instance.add_run_tags(run.run_id, {**here, tags.PROCESS_OF: run.run_id})
+
+
+def _names_process_of(run: dg.DagsterRun) -> bool:
+    """Whether the tags speak of this run's process: they may be its parent's, which it was made from."""
+    return run.parent_run_id is None or run.tags.get(tags.PROCESS_OF) == run.run_id
+
+
 def fail_orphans(instance: dg.DagsterInstance) -> list[str]:
     """Marks every orphaned run as failed and frees its pool slots; returns the runs' ids."""
     host, boot_id = socket.gethostname(), tags.boot_id()
     found = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(UNFINISHED))):
-        if not is_orphan(dict(run.tags), host, boot_id):
+        if not _names_process_of(run) or not is_orphan(dict(run.tags), host, boot_id):
             continue
         instance.report_run_failed(run, f"The process of this run (pid {run.tags[tags.PID]}) is gone: it was killed.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

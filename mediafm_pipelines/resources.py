@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr
 from mediafm.config import Config
 from mediafm.progress import Progress
 from mediafm_pipelines import tags
+from mediafm_pipelines.orphans import claim_run
 
 
 class LogProgress:
@@ -26,13 +27,14 @@ class LogProgress:
 
     def begin(self, what: str, total: int) -> None:
         self._what, self._total, self._done = what, total, 0
-        self._log.info(f"{what}: {total or 'an unknown number'} to do")
+        self._log.info(f"{what}: {total} to do" if total else f"{what} begins")
 
     def advance(self, note: str = "") -> None:
         self._done += 1
         every = max(1, self._total // 10)
         if self._done % every == 0 or self._done == self._total:
-            self._log.info(f"{self._what}: {self._done} of {self._total or '?'} {note}".rstrip())
+            of = f" of {self._total}" if self._total else ""
+            self._log.info(f"{self._what}: {self._done}{of} {note}".rstrip())
 
     def end(self) -> None:
         """The last `advance` said so."""
@@ -83,6 +85,7 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """A `mediafm.steps.workspace.Workspace` for the step of `context`, with its run recorded in the ledger."""
         from mediafm.steps.workspace import Workspace
 
+        claim_run(context.instance, context.run)
         run_tags = dict(context.run.tags)
         progress = self._progress or LogProgress(context.log)
         with Workspace.open(

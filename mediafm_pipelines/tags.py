@@ -23,6 +23,8 @@ HOST = "mediafm/host"
 BOOT_ID = "mediafm/boot_id"
 PID = "mediafm/pid"
 PROCESS_START = "mediafm/process_start"
+PROCESS_OF = "mediafm/process_of"
+"""Of which run these four speak: a retry or a re-execution takes over its parent's tags, but not its process."""
 
 K8S_CONFIG = "dagster-k8s/config"
 

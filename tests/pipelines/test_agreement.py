@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner
 
 from mediafm.config import Config
 from mediafm.lineage.records import LedgerRecord
 from mediafm.registry.registry import Registry
-from mediafm.steps.agreement import compare
+from mediafm.steps.agreement import Sample, compare
 from mediafm.store.ledger import put_records
 from mediafm.store.pointers import CHAMPION, Pointers
 from mediafm.store.store import Store
 from mediafm.store.views import records
 from mediafm_pipelines import tags
-from mediafm_pipelines.agreement import ask_dagster
+from mediafm_pipelines.agreement import ask_dagster, disagreements
 from mediafm_pipelines.catalog_run import CatalogRun
 from mediafm_pipelines.cli import cli
 from mediafm_pipelines.forgetting import forget_title
@@ -241,3 +243,28 @@ def test_what_was_forgotten_is_not_run_again(config: Config, finished: CatalogRu
     again.take_catalog(None)
     assert title not in again.title_ids
     assert any(f"{title} was forgotten" in problem for problem in again.problems)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(dg.DagsterRunStatus.FAILURE, 0), (dg.DagsterRunStatus.SUCCESS, 1)])
+def test_a_run_that_was_killed_before_it_named_its_checkpoint_is_no_disagreement(
+    status: dg.DagsterRunStatus, expected: int
+) -> None:
+    @dg.job
+    def training() -> None:
+        """What made the checkpoint, and what found it there."""
+
+    record = LedgerRecord(
+        asset="mediafm_checkpoint",
+        table="checkpoints",
+        title_id="",
+        fingerprint="f" * 64,
+        run_id=str(uuid.uuid4()),
+        checkpoint_sha256="c" * 64,
+    )
+    sample = Sample(title_ids=(), values=(), checkpoints=(record,), history=())
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.create_run_for_job(training, run_id=record.run_id, status=status)
+        assert len(disagreements(instance, Store("unused"), sample)) == 1
+        named = {tags.CHECKPOINT: "c" * 16}
+        instance.create_run_for_job(training, tags=named, status=dg.DagsterRunStatus.SUCCESS)
+        assert len(disagreements(instance, Store("unused"), sample)) == expected

@@ -12,10 +12,10 @@ import dagster as dg
 import pytest
 
 from mediafm_pipelines import tags
-from mediafm_pipelines.orphans import fail_orphans, is_orphan
+from mediafm_pipelines.orphans import claim_run, fail_orphans, is_orphan
 
 
-def start_run(instance: dg.DagsterInstance, run_tags: dict[str, str]) -> str:
+def start_run(instance: dg.DagsterInstance, run_tags: dict[str, str], parent_id: str | None = None) -> str:
     @dg.op
     def nothing() -> None:
         """A job needs an op."""
@@ -24,7 +24,9 @@ def start_run(instance: dg.DagsterInstance, run_tags: dict[str, str]) -> str:
     def a_job() -> None:
         nothing()
 
-    run = instance.create_run_for_job(a_job, tags=run_tags, status=dg.DagsterRunStatus.STARTED)
+    run = instance.create_run_for_job(
+        a_job, tags=run_tags, status=dg.DagsterRunStatus.STARTED, parent_run_id=parent_id, root_run_id=parent_id
+    )
     return run.run_id
 
 
@@ -66,3 +68,26 @@ def test_a_zombie_is_dead() -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert tags.process_start(child.pid) is None
     child.wait()
+
+
+def test_a_run_that_the_daemon_started_bears_its_process_from_its_first_step_on() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = start_run(instance, {})
+        claim_run(instance, instance.get_run_by_id(run_id))
+        claimed = dict(instance.get_run_by_id(run_id).tags)
+        assert claimed.items() >= tags.process_tags().items()
+        assert fail_orphans(instance) == []
+        instance.add_run_tags(run_id, tags_of_a_dead_process())
+        assert fail_orphans(instance) == [run_id]
+
+
+def test_a_retry_is_not_taken_for_its_parent_whose_tags_it_took_over() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        parent = start_run(instance, {})
+        inherited = {**tags_of_a_dead_process(), tags.PROCESS_OF: parent}
+        retry = start_run(instance, inherited, parent)
+        assert fail_orphans(instance) == []
+        claim_run(instance, instance.get_run_by_id(retry))
+        assert instance.get_run_by_id(retry).tags.items() >= tags.process_tags().items()
+        instance.add_run_tags(retry, tags_of_a_dead_process())
+        assert fail_orphans(instance) == [retry]
