@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -9,6 +10,8 @@ import click
 from mediafm.cli.options import configured, json_option
 from mediafm.cli.show import echo_json, echo_table
 from mediafm.config import Config
+
+MAX_NOTES = 20
 
 
 @click.command()
@@ -23,6 +26,8 @@ def status(config: Config, as_json: bool) -> None:
         echo_json(found)
         return
     echo_table(("title", "state", "shots", "seconds", "video", "audio", "text", "reason"), map(_row, found["titles"]))
+    for sentence in _notes(found["notes"]):
+        click.echo(sentence)
     states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
     click.echo(f"{states or 'no titles yet'} in {found['root']}")
     transcribed = found["transcribed"]
@@ -35,6 +40,13 @@ def status(config: Config, as_json: bool) -> None:
         click.echo(f"{name}: {found[name]['sentence'] if found[name] else 'none yet'}")
     if found["rollout"] and found["rollout"]["sentence"]:
         click.echo(found["rollout"]["sentence"])
+
+
+def _notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is odd about titles that are ok; of many, the first."""
+    sentences = [f"note: {title_id}: {note}" for title_id, told in notes.items() for note in told]
+    more = len(sentences) - MAX_NOTES
+    return sentences[:MAX_NOTES] + ([f"(and {more} more notes; --json has them all)"] if more > 0 else [])
 
 
 def _row(title: dict[str, Any]) -> tuple[Any, ...]:

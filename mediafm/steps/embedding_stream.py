@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -114,6 +114,10 @@ class EncoderStep(StreamStep):
     def table(self, vectors: NDArray[np.float32], is_present: NDArray[np.bool_]) -> pa.Table:
         """The title's value."""
 
+    def notes(self, title_id: str) -> Sequence[str]:
+        """What is to be said of reading the title's items, once they are all read; for its record."""
+        return ()
+
     @cached_property
     def encoder(self) -> Encoder[Any]:
         """The profile's encoder, borrowed for as long as this step lives."""
@@ -211,7 +215,10 @@ class EncoderStep(StreamStep):
         usage = title.usage
         try:
             table = self.table(title.vectors, title.is_present)
-            made = Made.of(self._workspace.store, identity, table, _details(usage), usage.cost_usd)
+            details = _details(usage)
+            if notes := self.notes(title_id):
+                details["notes"] = list(notes)
+            made = Made.of(self._workspace.store, identity, table, details, usage.cost_usd)
         except Exception as error:  # noqa: BLE001 - this title's result
             return StreamResult(title_id, error=error)
         return StreamResult(title_id, made=(made,))

@@ -55,6 +55,10 @@ class AudioEmbeddingsStep(ShotEmbeddingsStep):
 
     modality = Modality.AUDIO
 
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._notes = dict[str, list[str]]()
+
     @contextmanager
     def loaded(self) -> Iterator[None]:
         with (
@@ -67,7 +71,12 @@ class AudioEmbeddingsStep(ShotEmbeddingsStep):
         if not title.facets["audio"] or title.is_imported:
             return
         with unreplaced(title, self._workspace.buckets):
-            yield from heard_shots(self._workspace, self._reader, title, self.encoder.margin_seconds)
+            notes = self._notes[title.title_id] = []
+            yield from heard_shots(self._workspace, self._reader, title, self.encoder.margin_seconds, notes)
+
+    def notes(self, title_id: str) -> Sequence[str]:
+        """What could not be heard: shots without sound, and sound that could not be read, look alike in the table."""
+        return self._notes.pop(title_id, ())
 
 
 class TextEmbeddingsStep(ShotEmbeddingsStep):

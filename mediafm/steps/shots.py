@@ -114,11 +114,13 @@ class ShotsStep(MediaStep):
         ]
         for position, row in enumerate(rows):
             row["position"] = position
+        outside = f"none of {assignment.num_outside} cues falls into the picture's time"
+        problems = [*([outside] if assignment.num_outside and not rows else []), *text.problems]
         details: dict[str, Json] = {
             "num_cues_outside": assignment.num_outside,
             "source": text.source,
             "language": text.language,
-            "problems": list(text.problems[:10]),
+            "problems": problems[:10],
         }
         return Made.of(store, identity, pa.Table.from_pylist(rows, schema=SCHEMAS["cues"]), details)
 

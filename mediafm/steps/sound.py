@@ -20,25 +20,33 @@ Samples = NDArray[np.float32]
 
 
 def heard_shots(
-    workspace: Workspace, reader: MediaReader, title: PresentTitle, margin_seconds: float = 0.0
+    workspace: Workspace,
+    reader: MediaReader,
+    title: PresentTitle,
+    margin_seconds: float = 0.0,
+    notes: list[str] | None = None,
 ) -> Iterator[tuple[int, ShotAudio]]:
     """The shots that are not silent, in order: (shot index, sound).
 
     Args:
         margin_seconds: of the neighbours' sound on either side, for an encoder whose windows cross cuts. Of a shot
             longer than `audio.max_shot_seconds` only the middle is read, so that its neighbours lack that margin.
+        notes: takes what the pass has to say of the sound (packets that do not decode), once it is over.
     """
     settings, info = workspace.config.audio, workspace.media_info(title)
     spans = spans_of(workspace.store.read(title.chain.identity("spans")))
     gain = np.float32(1.0)
     if workspace.profile.loudness == "title":
         gain = np.float32(gain_to_target(reader.loudness(title.path, info)))
-    shots = (ShotSamples(shot.index, shot.samples * gain) for shot in reader.audio(title.path, info, spans, settings))
+    heard = reader.audio(title.path, info, spans, settings)
+    shots = (ShotSamples(shot.index, shot.samples * gain) for shot in heard)
     is_whole = [span.duration_seconds <= settings.max_shot_seconds for span in spans]
     margin = round(margin_seconds * settings.sample_rate_hz)
     for shot, before, after in with_margins(shots, is_whole, margin):
         if not is_silent(shot.samples, settings):
             yield shot.index, ShotAudio(shot.samples, settings.sample_rate_hz, before, after)
+    if notes is not None and heard.summary is not None:
+        notes += heard.summary.notes
 
 
 def with_margins(

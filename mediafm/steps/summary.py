@@ -44,19 +44,23 @@ def title_rows(store: Store, title_ids: Sequence[str] | None = None) -> list[dic
     ]
 
 
-def title_notes(store: Store, title_ids: Sequence[str]) -> dict[str, list[str]]:
-    """What was odd about titles that are ok: timed text that could not be read, pictures that were damaged half-way."""
-    query = (
-        "SELECT title_id, table_name, details FROM current WHERE table_name IN ('spans', 'cues') "
-        "ORDER BY title_id, table_name"
-    )
+_NOTES = """
+SELECT title_id, table_name, details FROM current
+WHERE table_name IN ('titles', 'spans', 'words', 'cues', 'audio_embeddings')
+    AND (json_array_length(details -> 'notes') > 0 OR json_array_length(details -> 'problems') > 0)
+ORDER BY title_id, table_name
+"""
+
+
+def title_notes(store: Store, title_ids: Sequence[str] | None = None) -> dict[str, list[str]]:
+    """What was odd about titles that are ok: files that end too early, pictures and sound that were damaged half-way,
+    timed text that could not be read."""
     with connect(store, title_ids) as connection:
-        rows = connection.execute(query).fetchall()
+        rows = connection.execute(_NOTES).fetchall()
     notes: dict[str, list[str]] = {}
     for title_id, table, details in rows:
-        found = json.loads(details).get("problems" if table == "cues" else "notes", [])
-        if found:
-            notes.setdefault(title_id, []).extend(found)
+        found = json.loads(details)["problems" if table == "cues" else "notes"]
+        notes[title_id] = list(dict.fromkeys([*notes.get(title_id, ()), *found]))
     return notes
 
 
@@ -70,6 +74,7 @@ def root_status(config: Config) -> dict[str, Any]:
         "root": config.root_name,
         "titles": titles,
         "states": dict(sorted(Counter(title["state"] for title in titles).items())),
+        "notes": title_notes(store),
         "transcribed": _transcribed(titles),
         "champion": _pointer_json(pointers, CHAMPION),
         "serving": _pointer_json(pointers, SERVING),

@@ -157,7 +157,7 @@ def _take_in_one(
             seconds=time.monotonic() - started,
             media_sha256=probed.info.media_sha256,
             is_forced=workspace.is_forced,
-            details={**_details(title), "duration_seconds": probed.info.duration_seconds},
+            details={**_details(title), **_told(probed.info)},
         )
     )
     return TitleOutcome(title_id=title.title_id, state=TitleState.OK, was_made=True, rows={"titles": 1})
@@ -193,6 +193,10 @@ def _row(title: CatalogTitle, probed: Probed) -> pa.Table:
         **{f"facet_{name}": value for name, value in probed.facets.items()},
     }
     return pa.Table.from_pylist([row], schema=SCHEMAS["titles"])
+
+
+def _told(info: MediaInfo) -> dict[str, Json]:
+    return {"duration_seconds": info.duration_seconds, "notes": list(info.notes)}
 
 
 def _details(title: CatalogTitle) -> dict[str, Json]:
