@@ -29,23 +29,24 @@ class Fitting:
     max_iterations: int
     torch_device: str | None
 
-    def scores(self, train: Floats, target: Floats, test: Floats, strength: float) -> tuple[Floats, int]:
-        """Predictions, or log-odds, float64 [tested, K]; and how many fits ran out of iterations.
+    def fit(self, train: Floats, target: Floats, strength: float) -> JointFit:
+        """At one strength: weights float64 [1, R, K], intercepts float64 [1, K].
 
-        Where the training part has one side of a class only: the log-odds of its share, plus one of each side.
+        A class with one side only gets no weights and the log-odds of its share, plus one clip of each side.
         """
         if self.is_score:
-            return fit_ridge(train, target, (strength,), self.torch_device).log_odds(test)[0], 0
+            return fit_ridge(train, target, (strength,), self.torch_device)
         num_positive = target.sum(axis=0)
-        found = np.tile(np.log((num_positive + 1) / (len(target) - num_positive + 1)), (len(test), 1))
+        weights = np.zeros((1, train.shape[1], target.shape[1]))
+        intercepts = np.log((num_positive + 1) / (len(target) - num_positive + 1))[None]
         has_both = np.flatnonzero((num_positive > 0) & (num_positive < len(target)))
         if not len(has_both):
-            return found, 0
-        fitted = fit_jointly(
+            return JointFit(weights, intercepts, True)
+        found = fit_jointly(
             train, target[:, has_both], (strength,), self.max_iterations, FINAL_TOLERANCE, self.torch_device
         )
-        found[:, has_both] = fitted.log_odds(test)[0]
-        return found, int(not fitted.has_converged)
+        weights[:, :, has_both], intercepts[:, has_both] = found.weights, found.intercepts
+        return JointFit(weights, intercepts, found.has_converged)
 
     def losses(self, rows: Floats, target: Floats, folds: Indexes, strengths: tuple[float, ...]) -> tuple[Floats, int]:
         """Squared error, or log loss, of each fold's clips by fits without them, by strength [S]; and failed runs."""

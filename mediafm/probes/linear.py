@@ -91,18 +91,19 @@ def held_out_scores(
         best = None
         for number, one in enumerate(prepared):
             parts = one.parts(trains, is_tested, pca_width)
-            fitting = _fitting(parts[0], is_score, settings)
-            loss, strength, failed = _least_loss(parts[0], target[trains], inner, fitting, settings.inverse_strengths)
+            fitting = fitting_of(parts[0], is_score, settings)
+            loss, strength, failed = least_loss(parts[0], target[trains], inner, fitting, settings.inverse_strengths)
             num_unconverged += failed
             if best is None or loss < best[0]:
                 best = (loss, strength, number, parts, fitting)
         if best is None:
             raise ValueError("no alternatives; a feature set gives at least one")
         _, strength, number, (train, test), fitting = best
-        scores[is_tested], failed = fitting.scores(train, target[trains], test, strength)
+        fitted = fitting.fit(train, target[trains], strength)
+        scores[is_tested] = fitted.log_odds(test)[0]
         strengths.append(strength)
         chosen.append(number)
-        num_unconverged += failed
+        num_unconverged += not fitted.has_converged
     return HeldOutScores(
         scores=scores, strengths=tuple(strengths), alternatives=tuple(chosen), num_unconverged=num_unconverged
     )
@@ -145,7 +146,8 @@ class _Prepared:
         return reduced(*standardised(vectors, is_present, trains, is_tested))
 
 
-def _fitting(train: Floats, is_score: bool, settings: LinearSettings) -> Fitting:
+def fitting_of(train: Floats, is_score: bool, settings: LinearSettings) -> Fitting:
+    """How probes are fitted on training rows of this size."""
     return Fitting(
         is_score=is_score,
         max_iterations=settings.max_iterations,
@@ -153,10 +155,13 @@ def _fitting(train: Floats, is_score: bool, settings: LinearSettings) -> Fitting
     )
 
 
-def _least_loss(
+def least_loss(
     rows: Floats, target: Floats, folds: Indexes, fitting: Fitting, strengths: tuple[float, ...]
 ) -> tuple[float, float, int]:
-    """The least held-out loss over all classes, at which strength, and how many fits did not converge."""
+    """The least held-out loss over all classes, at which strength, and how many fits did not converge.
+
+    The greatest regularisation where there is one fold.
+    """
     if folds.max(initial=0) == 0:
         return 0.0, min(strengths), 0
     losses, num_unconverged = fitting.losses(rows, target, folds, strengths)

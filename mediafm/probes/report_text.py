@@ -33,6 +33,23 @@ def markdown(report: ProbeReport) -> str:
     return "\n".join([*lines, said_last, *_left_out(report)]).strip() + "\n"
 
 
+def short_markdown(report: ProbeReport, features: Sequence[str]) -> str:
+    """A line for each task and measure: chance, and these feature sets as they are; "" where none was measured.
+
+    Short enough to be seen at a glance where the whole report is a click away.
+    """
+    columns: dict[tuple[str, str], dict[str, ProbeRow]] = {}
+    for row in report.rows:
+        if row.pca_width is None and row.features in features:
+            columns.setdefault((row.task, row.measure), {})[row.features] = row
+    lines = [
+        [*key, f"{next(iter(by_name.values())).chance:.2f}"]
+        + [f"{by_name[name].value:.2f}" if name in by_name else "" for name in features]
+        for key, by_name in columns.items()
+    ]
+    return "\n".join(_piped([["task", "measure", "chance", *features], *lines])) if lines else ""
+
+
 def plain_text(report: ProbeReport, max_columns: int = 120) -> str:
     """The sentences and the tables for a terminal of so many columns; tasks that do not fit stand in further tables."""
     lines = _sentences(report)

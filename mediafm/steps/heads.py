@@ -24,7 +24,7 @@ from mediafm.types import Json
 
 HEADS = "heads"
 ASSET = "probe_head"
-HEAD_STEP_VERSION = 1
+HEAD_STEP_VERSION = 2
 _POINTER = "head-"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_CHARACTERS = 64

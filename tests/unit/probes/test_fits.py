@@ -51,11 +51,22 @@ def test_the_fit_that_scores_is_scikit_learn_s_to_a_thousandth(device: str | Non
     rows, target = rows_and_classes()
     test, _ = rows_and_classes(seed=1)
     fitting = Fitting(is_score=False, max_iterations=1000, torch_device=device)
-    found, num_unconverged = fitting.scores(rows, target, test, strength)
-    assert num_unconverged == 0
+    fitted = fitting.fit(rows, target, strength)
+    assert fitted.has_converged
+    found = fitted.log_odds(test)[0]
     for column in range(4):
         model = LogisticRegression(C=strength, max_iter=5000, tol=1e-10).fit(rows, target[:, column])
         assert found[:, column] == pytest.approx(model.decision_function(test), abs=1e-3)
+
+
+def test_a_class_with_one_side_only_gets_the_log_odds_of_its_share() -> None:
+    rows, target = rows_and_classes()
+    target[:, 1], target[:, 2] = 0, 1
+    fitted = Fitting(is_score=False, max_iterations=1000, torch_device=None).fit(rows, target, 1.0)
+    assert fitted.has_converged
+    assert not fitted.weights[0, :, 1:3].any()
+    assert fitted.weights[0, :, 0].any()
+    assert fitted.intercepts[0, 1:3] == pytest.approx([-np.log(61), np.log(61)])
 
 
 @pytest.mark.parametrize("device", DEVICES)
