@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,16 @@ class Finished:
 
 @dataclass(frozen=True)
 class Command:
-    """`mediafm` as users start it, with one `mediafm.toml`."""
+    """`mediafm` as users start it, with one `mediafm.toml`.
+
+    environment: variables beside those of this process.
+    """
 
     settings: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **self.environment}
         return subprocess.Popen(
             [sys.executable, "-m", "mediafm_pipelines", *arguments],
             stdout=subprocess.PIPE,
@@ -51,7 +56,7 @@ class Command:
         stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
-    def start_run(self, catalog: Path, root: Path) -> subprocess.Popen[str]:
+    def start_run(self, catalog: Path | str, root: Path) -> subprocess.Popen[str]:
         return self.start("run", str(catalog), *self.on(root), "--json")
 
     def run(self, catalog: Path, root: Path) -> Finished:
