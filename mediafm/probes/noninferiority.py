@@ -93,10 +93,6 @@ class GateTask:
     def name(self) -> str:
         return f"{self.task} ({self.measure})" if self.measure else self.task
 
-    @property
-    def sentence(self) -> str:
-        return f"{self.name}: {self.reason}"
-
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
 
@@ -218,15 +214,23 @@ def judge(measured: Sequence[GateTask], rules: GateRules) -> Judgement:
     absent = "the rules name this task, and no labels of it were measured"
     gated += [unmeasured(name, "", absent, 0, rules) for name in named if name not in known]
     for verdict in (INFERIOR, UNDECIDABLE):
-        refusing = [task.sentence for task in gated if task.verdict == verdict]
+        refusing = [task for task in gated if task.verdict == verdict]
         if refusing:
-            return Judgement(verdict=verdict, tasks=tuple(gated), reason="; ".join(refusing))
+            return Judgement(verdict=verdict, tasks=tuple(gated), reason=_each_once(refusing))
     if not gated:
         reason = "undecidable: no labelled task compares the candidate with the champion"
         return Judgement(verdict=UNDECIDABLE, tasks=(), reason=reason)
     count = f"{len(gated)} measure{'s' if len(gated) > 1 else ''}"
     reason = f"not inferior on {count} of labelled test groups within a margin of {rules.settings.margin:g}"
     return Judgement(verdict=NOT_INFERIOR, tasks=tuple(gated), reason=reason)
+
+
+def _each_once(tasks: Sequence[GateTask]) -> str:
+    """Each reason behind the tasks that it holds for."""
+    names: dict[str, list[str]] = {}
+    for task in tasks:
+        names.setdefault(task.reason, []).append(task.name)
+    return "; ".join(f"{', '.join(of)}: {reason}" for reason, of in names.items())
 
 
 def _verdict(

@@ -137,7 +137,15 @@ def test_every_gated_task_must_agree() -> None:
         assert judge(several, rules()).verdict == "undecidable"
     found = judge([good, wide, bad], rules())
     assert (found.verdict, found.tasks) == ("inferior", (good, wide, bad))
-    assert found.reason == bad.sentence
+    assert found.reason == f"{bad.name}: {bad.reason}"
+
+
+def test_a_reason_is_given_once_behind_the_tasks_that_it_holds_for() -> None:
+    few = [task_of(0.0, 0.01, 4, name=name) for name in ("a", "b")]
+    wide = task_of(0.0, 0.05, name="c")
+    assert judge([few[0], wide, few[1]], rules()).reason == (
+        f"{few[0].name}, {few[1].name}: {few[0].reason}; {wide.name}: {wide.reason}"
+    )
 
 
 def test_only_gated_tasks_decide() -> None:
