@@ -18,6 +18,7 @@ from mediafm.cli.gc import gc
 from mediafm.cli.hold import hold
 from mediafm.cli.import_embeddings import import_embeddings
 from mediafm.cli.probe import probe
+from mediafm.cli.rebuild_mlflow import rebuild_mlflow
 from mediafm.cli.sample import sample
 from mediafm.cli.say import say
 from mediafm.cli.score_shots import score_shots
@@ -60,6 +61,7 @@ VERBS: Sequence[click.Command] = (
     hold,
     import_embeddings,
     probe,
+    rebuild_mlflow,
     sample,
     say,
     score_shots,

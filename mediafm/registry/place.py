@@ -46,5 +46,5 @@ def check_place(client: Any, experiment_id: str, artifact_root: str | None) -> N
             rule=f"this root's are to lie in {artifact_root}",
             where="servers.mlflow_artifacts",
             remedy="Set it to that place; or, if the root was moved, remove mlflow.db and mlartifacts from its state "
-            "and run rebuild_mlflow_job.",
+            "and run `mediafm rebuild-mlflow`.",
         )
