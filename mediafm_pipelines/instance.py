@@ -15,17 +15,19 @@ import yaml
 
 from mediafm.config import Config
 from mediafm.errors import ConfigError
+from mediafm.servers import ServerSettings
 from mediafm_pipelines import tags
+from mediafm_pipelines.database import check_database, claim_database, postgres_settings
 
 ROOT_FILE = "root.json"
 
 
-def instance_settings(base_dir: str, max_concurrent_runs: int) -> dict[str, Any]:
-    """`dagster.yaml` for the instance whose files lie in `base_dir`."""
+def instance_settings(base_dir: str, max_concurrent_runs: int, servers: ServerSettings | None = None) -> dict[str, Any]:
+    """`dagster.yaml` for the instance whose files lie in `base_dir`; its events on a server, if one is set."""
     return {
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
-        "storage": {"sqlite": {"base_dir": base_dir}},
+        "storage": _storage(base_dir, servers or ServerSettings()),
         "local_artifact_storage": {
             "module": "dagster._core.storage.root",
             "class": "LocalArtifactStorage",
@@ -51,6 +53,12 @@ def instance_settings(base_dir: str, max_concurrent_runs: int) -> dict[str, Any]
     }
 
 
+def _storage(base_dir: str, servers: ServerSettings) -> dict[str, Any]:
+    if servers.dagster is not None:
+        return postgres_settings(servers)
+    return {"sqlite": {"base_dir": base_dir}}
+
+
 def prepare_instance(config: Config) -> Path:
     """Writes the instance's folder if it is not there yet; returns it (it is a `DAGSTER_HOME`).
 
@@ -61,7 +69,7 @@ def prepare_instance(config: Config) -> Path:
     home = state / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     _claim(state, config.root_name)
-    settings = instance_settings(str(home), config.orchestration.max_concurrent_runs)
+    settings = instance_settings(str(home), config.orchestration.max_concurrent_runs, config.servers)
     file = home / "dagster.yaml"
     text = yaml.safe_dump(settings, sort_keys=False)
     if not file.exists() or file.read_text() != text:
@@ -73,8 +81,18 @@ def prepare_instance(config: Config) -> Path:
 
 @contextmanager
 def open_instance(config: Config) -> Iterator[dg.DagsterInstance]:
-    """The root's own instance, whatever `DAGSTER_HOME` says."""
-    with dg.DagsterInstance.from_config(str(prepare_instance(config))) as instance:
+    """The root's own instance, whatever `DAGSTER_HOME` says.
+
+    Raises:
+        ConfigError: the state or the database belongs to another root, or `[servers]` cannot be used.
+        StoreError: the database does not answer.
+    """
+    home = prepare_instance(config)
+    if config.servers.dagster is not None:
+        check_database(config.servers)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        if config.servers.dagster is not None:
+            claim_database(instance, config.servers, config.root_name)
         yield instance
 
 
@@ -103,5 +121,6 @@ def _claim(state: Path, root: str) -> None:
             f"the state belongs to the root {claimed}",
             rule=f"one state serves one root, and this run's root is {root}",
             where=str(state),
-            remedy="Set `state` in mediafm.toml to a folder of its own, or use the root it belongs to.",
+            remedy="Set `state` in mediafm.toml to a folder of its own, or use the root it belongs to; if the root "
+            f"was moved, write its new place into {file}.",
         )
