@@ -8,7 +8,10 @@ from typing import Any
 import dagster as dg
 
 from mediafm.config import Profile
+from mediafm.shots.registry import NETWORKS
+from mediafm.types import Modality
 from mediafm_pipelines import tags
+from mediafm_pipelines.assets.embeddings import needs_gpu
 from mediafm_pipelines.decisions import promote_job
 from mediafm_pipelines.graph import Graph
 from mediafm_pipelines.maintenance import maintenance_jobs
@@ -41,12 +44,20 @@ def ingest_assets(profile: Profile) -> tuple[str, ...]:
     return (*INGEST[:place], "transcripts", *INGEST[place:]) if profile.transcriber else INGEST
 
 
+def ingests_on_networks(profile: Profile) -> bool:
+    """Whether any step of an ingest runs a network: where none does, its runs ask for no GPU."""
+    encoders = [profile.encoder(modality).name for modality in Modality]
+    return profile.detector.name in NETWORKS or any(map(needs_gpu, encoders)) or profile.transcriber is not None
+
+
 def build_jobs(graph: Graph) -> list[Any]:
-    gpu = _run_tags(tags.gpu_request(graph.config.orchestration.gpus_per_step))
+    num_gpus = graph.config.orchestration.gpus_per_step
+    ingest = _gpu_run_tags(num_gpus if ingests_on_networks(graph.profile) else 0)
+    retrain = _gpu_run_tags(num_gpus * graph.config.training.processes)
     return [
-        dg.define_asset_job(INGEST_JOB, dg.AssetSelection.assets(*ingest_assets(graph.profile)), tags=gpu),
-        dg.define_asset_job(RETRAIN_JOB, dg.AssetSelection.assets(*RETRAIN), tags={**gpu, **ONE_TRAINING}),
-        dg.define_asset_job(REEMBED_JOB, dg.AssetSelection.assets(*REEMBED), tags=gpu),
+        dg.define_asset_job(INGEST_JOB, dg.AssetSelection.assets(*ingest_assets(graph.profile)), tags=ingest),
+        dg.define_asset_job(RETRAIN_JOB, dg.AssetSelection.assets(*RETRAIN), tags={**retrain, **ONE_TRAINING}),
+        dg.define_asset_job(REEMBED_JOB, dg.AssetSelection.assets(*REEMBED), tags=_gpu_run_tags(num_gpus)),
         dg.define_asset_job(SERVE_JOB, dg.AssetSelection.assets(*SERVE)),
         promote_job,
         rollback_job,
@@ -55,9 +66,9 @@ def build_jobs(graph: Graph) -> list[Any]:
     ]
 
 
-def _run_tags(op_tags: dict[str, Any]) -> dict[str, Any]:
+def _gpu_run_tags(num_gpus: int) -> dict[str, Any]:
     """GPU requests for launchers that start one pod a run: they read run tags, not op tags."""
-    return dict(op_tags)
+    return dict(tags.gpu_request(num_gpus))
 
 
 @dg.op(description="Scans the root's catalogues and makes a partition of each title that is new.")

@@ -45,7 +45,7 @@ def title_result(
         if len(own) <= MAX_PICTURED_TITLES:
             everything |= {f"{name}_{title}": value for title, each in own.items() for name, value in each.items()}
         else:
-            _observe(context, own)
+            _observe(context, {title_id: {**_own_rows(report, title_id), **each} for title_id, each in own.items()})
         return dg.MaterializeResult(data_version=dg.DataVersion(data_version), metadata=everything)
     for outcome in report.outcomes:
         if outcome.state is not TitleState.FAILED:
@@ -86,15 +86,22 @@ def _observe(context: dg.AssetExecutionContext, by_title: Mapping[str, Metadata]
         context.log_event(dg.AssetObservation(context.asset_key, partition=title_id, metadata=metadata))
 
 
+def _own_rows(report: StepReport, title_id: str) -> Metadata:
+    """A title's own numbers of rows: the materialisation on its partition has those of the whole run."""
+    own = next((each for each in report.outcomes if each.title_id == title_id), None)
+    return {f"rows_{table}": count for table, count in own.rows.items()} if own else {}
+
+
 def _counts(report: StepReport) -> Metadata:
+    """Numbers of the whole run, and named so: they are copied into the event of each of its titles."""
     rows: dict[str, int] = {}
     for outcome in report.outcomes:
         for table, count in outcome.rows.items():
             rows[table] = rows.get(table, 0) + count
     left_out = report.reasons([TitleState.QUARANTINED, TitleState.WAITING, TitleState.VANISHED])
-    metadata: Metadata = {f"titles_{state}": count for state, count in report.counts().items()}
-    metadata.update({f"rows_{table}": count for table, count in rows.items()})
-    metadata["titles_made"] = report.num_made
+    metadata: Metadata = {f"run_titles_{state}": count for state, count in report.counts().items()}
+    metadata.update({f"run_rows_{table}": count for table, count in rows.items()})
+    metadata["run_titles_made"] = report.num_made
     if report.num_tokens is not None:
         metadata |= {"run_tokens_bought": report.num_tokens, "run_cost_usd": round(report.cost_usd, 6)}
     if left_out:

@@ -57,7 +57,7 @@ def retrain_sensor(config: Config, clock: Callable[[], float] = time.time) -> dg
             return _nothing(f"{reason}; but the last training was asked for {hours:.1f} hours ago", cursor)
         ingests = [run for run in runs if makes(run, INGEST_JOB, "fused_embeddings")]
         if ingests and now - cursor["due_since"] < patience:
-            return _nothing(f"{reason}; it waits for {len(ingests)} ingest runs", cursor)
+            return _nothing(f"{reason}; it waits for ingest runs: {len(ingests)}", cursor)
         request = dg.RunRequest(
             run_key=f"retrain:{grown.state_sha256[:16]}:{int(now)}",
             tags={tags.REQUESTED_BY: NAME, tags.REASON: reason},

@@ -10,6 +10,8 @@ from typing import Any
 
 from mediafm.lineage.fingerprint import canonical_json, fingerprint
 from mediafm.lineage.records import LedgerRecord
+from mediafm.probes.report import ProbeReport
+from mediafm.probes.report_text import short_markdown
 from mediafm.steps.workspace import Workspace
 from mediafm.store.folders import folder_key, has_folder, put_folder, read_folder
 from mediafm.types import Json
@@ -18,6 +20,8 @@ EVALUATIONS = "evaluations"
 REPORT_FILE, CHART_FILE = "report.json", "probes.png"
 ASSETS = {"candidate": "checkpoint_probes", "served": "probe_metrics", "asked": "probe"}
 """Kind of evaluation -> what the ledger calls its maker."""
+SCORED = ("metadata", "fused", "contextual")
+"""The feature sets that are shown at a glance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,11 @@ class Evaluation:
         rows = self.probes["context_bought"] if self.probes else ()
         subject = rows[0]["subject"] if rows else ""
         return [row["sentence"] for row in rows if row["pca_width"] is None and row["subject"] == subject]
+
+    @property
+    def scores(self) -> str:
+        """Markdown: each task by chance, metadata, fused and contextual vectors; "" without labels."""
+        return short_markdown(ProbeReport.from_json(self.probes), SCORED) if self.probes else ""
 
     def files(self, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
         """The report for people and for programs, and its pictures, by file name."""

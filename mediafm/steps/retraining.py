@@ -65,7 +65,9 @@ class Growth:
 
     @property
     def sentence(self) -> str:
-        named = f"manifest {self.baseline.sha256[:16]}" if self.baseline else "no checkpoint yet"
+        if self.baseline is None:
+            return f"no checkpoint yet, {len(self.new)} titles with vectors"
+        named = f"manifest {self.baseline.sha256[:16]}"
         return f"{len(self.new)} new, {len(self.changed)} changed, {self.num_gone} gone since {named}"
 
 
@@ -137,7 +139,7 @@ def _later(grown: Growth) -> tuple[FusedTitle, ...]:
 
 
 def _present(workspace: Workspace) -> Mapping[str, FusedTitle]:
-    with connect(workspace.store, choice=Choice(configured=workspace.producer_ids)) as connection:
+    with connect(workspace.store, choice=Choice(configured=workspace.producer_ids), tables=()) as connection:
         rows = connection.execute(_PRESENT).fetchall()
     return {
         title_id: FusedTitle(title_id=title_id, fingerprint=print_, object_key=key)

@@ -33,6 +33,11 @@ WITHOUT_GPU = ("openai-", "lite-", "fake-", "imported", "none")
 """Encoders that no GPU would make faster; those of other packages may want one."""
 
 
+def needs_gpu(encoder: str) -> bool:
+    """Whether an encoder of that name runs a network here."""
+    return not encoder.startswith(WITHOUT_GPU)
+
+
 def embedding_assets(graph: Graph) -> list[dg.AssetsDefinition]:
     unimodal = [_unimodal_asset(graph, name, *about) for name, about in UNIMODAL.items()]
     return [*unimodal, _fused_asset(graph), _contextual_asset(graph)]
@@ -43,7 +48,7 @@ def _unimodal_asset(graph: Graph, name: str, modality: Modality, parent: str, ab
     kind = next((kind for beginning, kind in KINDS.items() if encoder.startswith(beginning)), "python")
 
     @dg.asset(
-        **graph.title_asset("embeddings", kinds={kind, "parquet"}, needs_gpu=not encoder.startswith(WITHOUT_GPU)),
+        **graph.title_asset("embeddings", kinds={kind, "parquet"}, needs_gpu=needs_gpu(encoder)),
         name=name,
         deps=[parent],
         code_version=graph.code_version(name),

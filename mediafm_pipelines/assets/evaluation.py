@@ -119,6 +119,7 @@ def _evaluation_result(data_version: str, evaluated) -> dg.MaterializeResult:  #
     metadata: Metadata = {
         "checkpoint": evaluation.subject,
         "titles": evaluation.num_titles,
+        "scores": dg.MetadataValue.md(evaluation.scores or "no labels"),
         "context_bought": dg.MetadataValue.md("\n".join(f"- {line}" for line in evaluation.bought) or "no labels"),
         "report": dg.MetadataValue.md(evaluation.markdown),
     }

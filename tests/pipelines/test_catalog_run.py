@@ -150,3 +150,21 @@ def test_a_title_that_left_the_catalogue_is_marked(
     states = dict(select(root, "SELECT title_id, state FROM title_status"))
     assert states[gone] == TitleState.VANISHED
     assert (gone,) not in select(root, "SELECT DISTINCT title_id FROM current")
+
+
+def test_a_title_says_its_own_numbers_and_the_run_says_that_its_are_the_runs(finished: CatalogRun) -> None:
+    """One materialisation's metadata is copied to each partition of a run over several titles."""
+    title_id = finished.title_ids[0]
+    with open_instance(finished.config) as instance:
+        chosen = dg.AssetRecordsFilter(asset_key=dg.AssetKey("shots"), asset_partitions=[title_id])
+        (made,) = instance.fetch_materializations(chosen, limit=1).records
+        (seen,) = instance.fetch_observations(chosen, limit=1).records
+    of_run = made.asset_materialization.metadata
+    of_title = seen.asset_observation.metadata
+    ((num_shots,),) = select(
+        finished.config.root_path, f"SELECT num_shots FROM title_status WHERE title_id = '{title_id}'"
+    )
+    assert of_title["rows_spans"].value == num_shots
+    assert of_run["run_titles_ok"].value == NUM_TITLES
+    assert of_run["run_rows_spans"].value > num_shots
+    assert not [name for name in of_run if name.startswith(("rows_", "titles_"))]

@@ -151,9 +151,14 @@ def test_the_jobs_are_there() -> None:
 
 def test_jobs_with_networks_ask_for_a_gpu_by_run_tags_too() -> None:
     """Launchers that start one pod a run read run tags, not op tags."""
+    full = build_defs(Config(profile="full"))
     for job in ("ingest_job", "retrain_job", "reembed_job"):
-        request = str(defs.resolve_job_def(job).tags["dagster-k8s/config"])
+        request = str(full.resolve_job_def(job).tags["dagster-k8s/config"])
         assert "nvidia.com/gpu" in request, job
+    assert "dagster-k8s/config" not in defs.resolve_job_def("ingest_job").tags, "descriptors need none"
+    assert "nvidia.com/gpu" in str(defs.resolve_job_def("reembed_job").tags["dagster-k8s/config"])
+    ranks = build_defs(Config.model_validate({"training": {"processes": 4}}))
+    assert '"nvidia.com/gpu": "4"' in ranks.resolve_job_def("retrain_job").tags["dagster-k8s/config"]
     none = build_defs(Config.model_validate({"orchestration": {"gpus_per_step": 0}}))
     assert "dagster-k8s/config" not in none.resolve_job_def("ingest_job").tags
     assert asking_for_a_gpu(none) == set()

@@ -109,9 +109,9 @@ def test_it_waits_for_ingest_but_not_for_ever(instance: dg.DagsterInstance, trai
     ticks = asks(instance, trained, clock)
     grow(trained, 12, 17)
     ticks.begin("ingest_job")
-    assert "waits for 1 ingest runs" in ticks.tick().skip_message
+    assert "waits for ingest runs: 1" in ticks.tick().skip_message
     clock.seconds += HOURS * SECONDS_PER_HOUR - 1
-    assert "waits for 1 ingest runs" in ticks.tick().skip_message
+    assert "waits for ingest runs: 1" in ticks.tick().skip_message
     clock.seconds += 1
     assert len(ticks.tick().run_requests) == 1
 
