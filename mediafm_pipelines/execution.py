@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from mediafm_pipelines import tags
+from mediafm_pipelines.failures import reason_of
 from mediafm_pipelines.partitions import TitleRange
 
 QUIET_LOGGERS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -68,7 +69,7 @@ def _one_run(
     )
     if any(_is_interruption(event) for event in result.all_events):
         raise KeyboardInterrupt(f"run {result.run_id} was interrupted")
-    failed = {event.step_key or "": _reason(event) for event in result.get_step_failure_events()}
+    failed = {event.step_key or "": reason_of(event) for event in result.get_step_failure_events()}
     succeeded = {event.step_key for event in result.get_step_success_events()}
     skipped = tuple(asset for asset in assets if asset not in succeeded and asset not in failed)
     if len(skipped) == len(assets):
@@ -85,13 +86,3 @@ def _is_interruption(event: dg.DagsterEvent) -> bool:
         return False
     reason = event.job_failure_data.failure_reason
     return reason is not None and reason.value == "UNEXPECTED_TERMINATION"
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip() if error is not None else "no reason was given"

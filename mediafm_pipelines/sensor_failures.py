@@ -9,6 +9,7 @@ import dagster as dg
 
 from mediafm.config import Config
 from mediafm_pipelines import tags
+from mediafm_pipelines.failures import reason_of
 from mediafm_pipelines.hooks import MAX_TOLD_CHARACTERS, tell
 from mediafm_pipelines.in_flight import PARTITION, RANGE_END, RANGE_START
 from mediafm_pipelines.switched import sensor_status
@@ -40,7 +41,8 @@ def failure_facts(context: dg.RunFailureSensorContext, root: str) -> dict[str, A
     """What is told of a failed run; the same names in every version."""
     run = context.dagster_run
     record = context.instance.get_run_record_by_id(run.run_id)
-    steps = {event.step_key or "": _error(event) for event in context.get_step_failure_events()}
+    failed = context.get_step_failure_events()
+    steps = {event.step_key or "": reason_of(event)[:MAX_TOLD_CHARACTERS] for event in failed}
     first, last = run.tags.get(RANGE_START), run.tags.get(RANGE_END)
     alone = run.tags.get(PARTITION)
     return {
@@ -58,13 +60,3 @@ def failure_facts(context: dg.RunFailureSensorContext, root: str) -> dict[str, A
         "requested_by": run.tags.get(tags.REQUESTED_BY) or run.tags.get("dagster/sensor_name"),
         "reason": run.tags.get(tags.REASON),
     }
-
-
-def _error(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return str(data.user_failure_data.description)[:MAX_TOLD_CHARACTERS]
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip()[:MAX_TOLD_CHARACTERS] if error is not None else ""

@@ -56,10 +56,13 @@ class TableWriter:
         rest = schema_at_rest(schema)
         self._group_rows = layout.group_rows(rest)
         self._waiting: list[pa.Table] = []
-        self._sink = pa.OSFile(str(path), "wb")
-        self._file = pq.ParquetWriter(
-            self._sink, rest.with_metadata({HEADER_KEY: header.encode()}), **_options(rest, layout)
-        )
+        try:
+            self._sink = pa.OSFile(str(path), "wb")
+            self._file = pq.ParquetWriter(
+                self._sink, rest.with_metadata({HEADER_KEY: header.encode()}), **_options(rest, layout)
+            )
+        except OSError as error:
+            raise storage_error("write", key, error) from error
 
     def write(self, rows: pa.Table | pa.RecordBatch) -> None:
         """Add rows. Raises `StoreError`: other columns than announced, or the disk is full."""
