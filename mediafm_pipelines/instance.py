@@ -18,6 +18,7 @@ from mediafm.errors import ConfigError
 from mediafm.servers import ServerSettings
 from mediafm_pipelines import tags
 from mediafm_pipelines.database import check_database, claim_database, postgres_settings
+from mediafm_pipelines.database_errors import stating_database_errors
 
 ROOT_FILE = "root.json"
 
@@ -85,12 +86,12 @@ def open_instance(config: Config) -> Iterator[dg.DagsterInstance]:
 
     Raises:
         ConfigError: the state or the database belongs to another root, or `[servers]` cannot be used.
-        StoreError: the database does not answer.
+        StoreError: the database does not answer, or cannot be read or written, also while the context lasts.
     """
     home = prepare_instance(config)
     if config.servers.dagster is not None:
         check_database(config.servers)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with stating_database_errors(home), dg.DagsterInstance.from_config(str(home)) as instance:
         if config.servers.dagster is not None:
             claim_database(instance, config.servers, config.root_name)
         yield instance

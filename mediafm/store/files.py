@@ -27,7 +27,8 @@ SCRATCH_GRACE_SECONDS = 60.0
 """A younger unfinished file is left alone: its writer may not have locked it yet."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=-]*")
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room."""
 
 
 class Files(Protocol):
@@ -181,7 +182,7 @@ def _stating(action: str, key: str) -> Iterator[None]:
 
 def storage_error(action: str, key: str, error: OSError) -> StoreError:
     """A `StoreError` that says what the operating system said and what to do about it."""
-    if error.errno in _FULL_DISK:
+    if error.errno in FULL_DISK:
         remedy = "Free some space or raise the limit, then run again: what was finished stays."
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         remedy = "Make the root writable, and on a file system that has hard links."

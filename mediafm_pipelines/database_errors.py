@@ -1,0 +1,48 @@
+"""What Dagster's database says when it cannot be read or written, as an error that names place and remedy.
+
+Belongs here: the one conversion of the complaints of databases and disks beneath Dagster. Does not belong here: whose
+instance it is (`mediafm_pipelines.instance`).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mediafm.errors import StoreError
+from mediafm.store.files import FULL_DISK, storage_error
+
+RULE = "Dagster's state lies where there is room, and nobody else holds its database for long"
+
+
+@contextmanager
+def stating_database_errors(home: Path) -> Iterator[None]:
+    """Around work on Dagster's instance.
+
+    Args:
+        home: its folder, for the message.
+
+    Raises:
+        StoreError: the database is locked, full, damaged or gone, or the disk is full.
+    """
+    import sqlalchemy.exc
+
+    try:
+        yield
+    except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.DatabaseError, sqlite3.Error) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(
+            f"Dagster's database cannot be used ({cause})", rule=RULE, where=str(home), remedy=_remedy(str(cause))
+        ) from error
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise storage_error("write", error.filename or str(home), error) from error
+
+
+def _remedy(said: str) -> str:
+    if "locked" in said:
+        return "See who holds it (a backup, another program), then run again: what was finished stays."
+    if "full" in said:
+        return "Free some space, then run again: what was finished stays."
+    return "Look after the disk and the database, then run again: what was finished stays."
