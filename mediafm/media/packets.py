@@ -6,7 +6,7 @@ import hashlib
 from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import av
 import numpy as np
@@ -19,6 +19,9 @@ VFR_TOLERANCE_TICKS = 1.5
 VFR_SHARE_OF_INTERVALS = 0.01
 """Our choice: a rate is variable if over 1 % of the intervals leave the median by more than 5 % and 1.5 ticks."""
 
+_ALPHA: Final = "matroska_block_additional"
+"""Where WebM keeps a picture's transparency: most of a file's bytes may stand there."""
+
 AnyPacket: TypeAlias = "av.Packet[Stream]"
 
 
@@ -30,6 +33,7 @@ class PacketTally:
         self.num_packets = 0
         self.num_shown = 0
         self.num_damaged = 0
+        self.num_bytes = 0
         self.is_encrypted = False
         self._times = array("q")
         self._last_end = -(2**62)
@@ -45,6 +49,9 @@ class PacketTally:
             return
         self.num_packets += 1
         self.num_damaged += packet.is_corrupt
+        self.num_bytes += packet.size
+        if packet.has_sidedata(_ALPHA):
+            self.num_bytes += packet.get_sidedata(_ALPHA).data_size
         self._hash.update(f"|{packet.pts} {packet.size} ".encode())
         self._hash.update(packet)
         if packet.has_sidedata("encryption_info"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import av
@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from mediafm.config import MediaLimits
 from mediafm.errors import InterruptedMediaError, UnusableMediaError
 from mediafm.media.container import check_file, open_container
-from mediafm.media.info import MediaInfo, VideoStream
+from mediafm.media.info import AudioStream, MediaInfo, VideoStream
 from mediafm.media.packets import AnyPacket, PacketReading, PacketTally
 from mediafm.media.remote import MediaSource, RemoteFile
 from mediafm.media.streams import (
@@ -40,6 +40,13 @@ _MAX_TAG_CHARACTERS = 4000
 OVERCLAIM_SECONDS = 1.0
 OVERCLAIM_SHARE = 0.05
 """A header may claim this much more than the packets hold (the larger of both) before a note says so; our choice."""
+MISSING_HALF = 0.5
+"""And never more than this share of its claim: of a clip of a second, a second is all of it. Nor may picture or sound
+cover less than this share of the other."""
+UNREAD_SHARE = 0.5
+UNREAD_BYTES = 64 * 1024
+"""More of a file than both in no packet of its tracks is worth a note (our choice): one wrong bit can end an Ogg's
+reading at its third frame, and what is left looks like a short file."""
 MISSING_FRAMES = 2
 MISSING_SHARE = 0.01
 """An index may count this many frames more than there are packets (AVI counts dropped ones)."""
@@ -180,7 +187,7 @@ def _describe(
     chosen = next((stream.index for stream in audio if stream.is_chosen), None)
     subtitles = [stream for stream in container.streams.subtitles if reading.tallies[stream.index].num_packets]
     header_seconds = container.duration / _MICROSECONDS if container.duration and container.duration > 0 else None
-    notes = tuple(_notes(container, reading, video, header_seconds))
+    lacks = tuple(_notes(container, reading, video, header_seconds))
     return MediaInfo(
         media_sha256=checksum.hexdigest(),
         size_bytes=size_bytes,
@@ -195,8 +202,8 @@ def _describe(
         video_sha256=reading.tallies[video.index].sha256,
         audio_sha256=reading.tallies[chosen].sha256 if chosen is not None else "",
         subtitles_sha256=_joint_sha256([reading.tallies[stream.index].sha256 for stream in subtitles]),
-        is_complete=not notes,
-        notes=notes,
+        is_complete=not lacks,
+        notes=(*lacks, *_one_sided(video, audio), *_unread(reading, size_bytes)),
     )
 
 
@@ -216,9 +223,37 @@ def _notes(
     held_seconds = max(each.end_seconds for each in reading.tallies.values())
     if header_seconds is not None:
         excess_seconds = header_seconds + min(0.0, video.start_seconds) - held_seconds
-        if excess_seconds > max(OVERCLAIM_SECONDS, OVERCLAIM_SHARE * held_seconds):
+        allowed_seconds = max(OVERCLAIM_SECONDS, OVERCLAIM_SHARE * held_seconds)
+        if excess_seconds > min(allowed_seconds, MISSING_HALF * header_seconds):
             notes.append(f"the header claims {header_seconds:.1f} s, the packets end at {held_seconds:.1f} s")
-    return notes
+    return [*notes, *_missing_sound(container, reading)]
+
+
+def _missing_sound(container: av.container.InputContainer, reading: PacketReading) -> Iterator[str]:
+    """Sound tracks that the header names and that `describe_audio` leaves out."""
+    for stream in container.streams.audio:
+        if not codec_name(stream):
+            yield f"the sound of track {stream.index} is of a codec unknown to FFmpeg"
+        elif not reading.tallies[stream.index].num_shown:
+            yield f"the sound of track {stream.index} ({codec_name(stream)}) holds no packet"
+
+
+def _unread(reading: PacketReading, size_bytes: int) -> Iterator[str]:
+    """Bytes that no track holds."""
+    held_bytes = sum(tally.num_bytes for tally in reading.tallies.values())
+    if size_bytes - held_bytes > max(UNREAD_BYTES, UNREAD_SHARE * size_bytes):
+        held, whole = held_bytes / 1024**2, size_bytes / 1024**2
+        yield f"its tracks hold {held:.2f} of {whole:.2f} MiB: the rest could not be read, or is none of theirs"
+
+
+def _one_sided(video: VideoStream, audio: Sequence[AudioStream]) -> Iterator[str]:
+    """A picture that ends long before the sound, or the reverse: made so, or one of them is lost. Nobody can tell."""
+    for sound in audio:
+        seen_seconds, heard_seconds = (track.end_seconds - track.start_seconds for track in (video, sound))
+        longer_seconds = max(seen_seconds, heard_seconds)
+        is_uneven = min(seen_seconds, heard_seconds) < MISSING_HALF * longer_seconds
+        if sound.is_chosen and is_uneven and longer_seconds > OVERCLAIM_SECONDS:
+            yield f"the picture covers {seen_seconds:.1f} s, the sound {heard_seconds:.1f} s"
 
 
 def _joint_sha256(parts: list[str]) -> str:

@@ -148,3 +148,44 @@ def test_the_track_with_packets_is_chosen_and_the_best_sound(shared_media: Path)
     assert (both.video.width_px, both.video.height_px) == (480, 270)
     assert [(stream.index, stream.is_chosen) for stream in both.audio] == [(1, False), (4, True)]
     assert [(stream.codec, stream.language) for stream in both.subtitles] == [("mov_text", "eng")] * 2
+
+
+def test_sound_that_the_header_names_and_nobody_holds_is_told(make_media, tmp_path: Path) -> None:
+    """The sound's packets are given the number of a track that is not there."""
+    file = make_media("title.mkv", sound=np.resize(TONE, 4 * TONE.size))
+    with av.open(str(file)) as container:
+        blocks = [packet.pos for packet in container.demux(container.streams.audio[0]) if packet.size]
+    data = bytearray(file.read_bytes())
+    for at in blocks:
+        number = data.index(0x82, at, at + 12)
+        data[number] = 0x89
+    file.write_bytes(bytes(data))
+    info = probe(str(file), LIMITS)
+    assert info.audio == ()
+    assert not info.is_complete
+    assert any("the sound of track 1 (pcm_s16le) holds no packet" in note for note in info.notes)
+
+
+def test_half_of_a_second_that_is_missing_is_told(make_media) -> None:
+    """Less than the second that a header of a long film may claim too much."""
+    file = make_media("title.mkv", [index / 25 for index in range(20)])
+    with av.open(str(file)) as container:
+        ends = sorted(packet.pos for packet in container.demux() if packet.size)
+    file.write_bytes(file.read_bytes()[: ends[6]])
+    info = probe(str(file), LIMITS)
+    assert info.video.num_frames < 10
+    assert any("the header claims 0.8 s" in note for note in info.notes)
+
+
+def test_a_picture_that_ends_long_before_the_sound_is_told(make_media) -> None:
+    info = probe(str(make_media("title.mkv", [0.0, 0.04], sound=np.resize(TONE, 3 * 44_100))), LIMITS)
+    assert info.is_complete
+    assert info.notes == ("the picture covers 0.1 s, the sound 3.0 s",)
+
+
+def test_bytes_that_no_track_holds_are_told(make_media) -> None:
+    file = make_media("title.mkv")
+    file.write_bytes(file.read_bytes() + bytes(300_000))
+    info = probe(str(file), LIMITS)
+    assert info.is_complete
+    assert any("of 0." in note and "MiB: the rest could not be read" in note for note in info.notes)
