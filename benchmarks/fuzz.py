@@ -31,7 +31,7 @@ from benchmarks.fuzz_originals import make_originals
 from mediafm.cli.bars import progress_bar
 from mediafm.progress import Progress
 
-BATCH_SIZE = 20
+BATCH_SIZE = 40
 CONTROL = "control"
 """The sound title that every batch has beside the damaged ones."""
 

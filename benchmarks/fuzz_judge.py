@@ -91,6 +91,11 @@ def _broken(facts: Facts) -> list[str]:
     return [sentence for sentence, is_wrong in found.items() if is_wrong]
 
 
+def _sound_seconds(facts: Facts) -> float:
+    chosen = (track for track in facts["info"]["audio"] if track["is_chosen"])
+    return sum(float(track["end_seconds"] - track["start_seconds"]) for track in chosen)
+
+
 def _has_gap(rows: Sequence[tuple[float, float]]) -> bool:
     return any(one[1] != two[0] for one, two in pairwise(rows))
 
@@ -105,7 +110,9 @@ def _lost(facts: Facts, before: Facts) -> list[str]:
     had_cues, has_cues = (
         each["cues"]["count"] + each["said"].get("cues", {}).get("num_cues_outside", 0) for each in (before, facts)
     )
-    had_sound, has_sound = (each["audio_embeddings"]["present"] for each in (before, facts))
+    had_sound = before["audio_embeddings"]["present"] and _sound_seconds(before)
+    # Sound that is there and too faint counts as none in the table, and needs no word.
+    has_sound = facts["audio_embeddings"]["present"] or _sound_seconds(facts) >= KEPT_SHARE * had_sound
     found = {
         f"{has} of {had} frames": has < KEPT_SHARE * had and not [*of_file, *said["spans"].get("notes", ())],
         "no sound": had_sound and not has_sound and not [*of_file, *said["audio_embeddings"].get("notes", ())],
