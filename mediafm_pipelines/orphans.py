@@ -1,8 +1,8 @@
 """Runs whose process is gone: found, marked as failed, their pool slots freed.
 
-Dagster frees the slots of finished runs only, and its monitor leaves runs of our CLI alone: without this a killed
-`mediafm run` would show as running, and block the next one, for ever. Of runs that the daemon started the server of the
-code location sees the end, unless it ends with them.
+Dagster frees the slots of finished runs only, and late, and its monitor leaves runs of our CLI alone: without this a
+killed `mediafm run` would show as running, and block the next one, for ever. Of runs that the daemon started the server
+of the code location sees the end, unless it ends with them.
 """
 
 import socket
@@ -17,6 +17,7 @@ UNFINISHED = (
     dg.DagsterRunStatus.CANCELING,
     dg.DagsterRunStatus.NOT_STARTED,
 )
+ENDED_BADLY = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 def is_orphan(run_tags: dict[str, str], host: str, boot_id: str) -> bool:
@@ -42,7 +43,11 @@ def _names_process_of(run: dg.DagsterRun) -> bool:
 
 
 def fail_orphans(instance: dg.DagsterInstance) -> list[str]:
-    """Marks every orphaned run as failed and frees its pool slots; returns the runs' ids."""
+    """Marks every orphaned run as failed and frees its pool slots; returns the runs' ids.
+
+    Slots that a run left which somebody else marked are freed too: the daemon would after minutes, and nobody without
+    one.
+    """
     host, boot_id = socket.gethostname(), tags.boot_id()
     found = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(UNFINISHED))):
@@ -51,4 +56,16 @@ def fail_orphans(instance: dg.DagsterInstance) -> list[str]:
         instance.report_run_failed(run, f"The process of this run (pid {run.tags[tags.PID]}) is gone: it was killed.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         found.append(run.run_id)
+    _free_slots_of_the_dead(instance, host, boot_id)
     return found
+
+
+def _free_slots_of_the_dead(instance: dg.DagsterInstance, host: str, boot_id: str) -> None:
+    """Of runs that ended otherwise than well, and whose process is gone."""
+    storage = instance.event_log_storage
+    holders = storage.get_concurrency_run_ids() if storage.supports_global_concurrency_limits else set()
+    if not holders:
+        return
+    for run in instance.get_runs(filters=dg.RunsFilter(run_ids=sorted(holders), statuses=list(ENDED_BADLY))):
+        if _names_process_of(run) and is_orphan(dict(run.tags), host, boot_id):
+            storage.free_concurrency_slots_for_run(run.run_id)

@@ -7,11 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from mediafm.config import Config
 from mediafm_pipelines import tags
+from mediafm_pipelines.instance import open_instance
 from mediafm_pipelines.orphans import claim_run, fail_orphans, is_orphan
 
 
@@ -91,3 +94,21 @@ def test_a_retry_is_not_taken_for_its_parent_whose_tags_it_took_over() -> None:
         assert instance.get_run_by_id(retry).tags.items() >= tags.process_tags().items()
         instance.add_run_tags(retry, tags_of_a_dead_process())
         assert fail_orphans(instance) == [retry]
+
+
+def test_a_slot_that_a_killed_run_left_is_free_although_somebody_else_marked_the_run(tmp_path: Path) -> None:
+    with open_instance(Config(root=str(tmp_path / "root"))) as instance:
+        storage = instance.event_log_storage
+
+        def holders() -> set[str]:
+            return storage.get_concurrency_run_ids()
+
+        storage.initialize_concurrency_limit_to_default("gpu")
+        storage.set_concurrency_slots("gpu", 2)
+        dead, alive = (start_run(instance, its) for its in (tags_of_a_dead_process(), tags.process_tags()))
+        for run_id in (dead, alive):
+            assert storage.claim_concurrency_slot("gpu", run_id, "train").is_claimed
+            instance.report_run_failed(instance.get_run_by_id(run_id), "its worker ended")
+        assert holders() == {dead, alive}
+        assert fail_orphans(instance) == [], "it was marked before"
+        assert holders() == {alive}, "who lives frees its slot itself"
