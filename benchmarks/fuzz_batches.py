@@ -11,17 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzz_judge import Facts
 
-BASE_SECONDS = 20.0
-"""The decoding child's deadline, apart from what a title's length adds: clips are short, and a run is many."""
 STALL_SECONDS = 300.0
 """An ingest that tells nothing for so long hangs: twice the deadline of a clip, and much slack for a busy machine."""
+WORKER = ("-m", "benchmarks.fuzz_worker")
 _TAIL_CHARACTERS = 2000
 
 
@@ -41,24 +40,24 @@ class Batch:
     last: str = "the start"
 
 
-def run_batch(write: Callable[[Path], None], stall_seconds: float = STALL_SECONDS) -> Batch:
-    """Takes in the titles that `write` puts into a folder."""
+def run_batch(
+    write: Callable[[Path], None], stall_seconds: float = STALL_SECONDS, worker: Sequence[str] = WORKER
+) -> Batch:
+    """Takes in the titles that `write` puts into a folder. `worker` is what this interpreter is told to run."""
     work = Path(tempfile.mkdtemp(prefix="mediafm-fuzz-"))
     try:
         (work / "catalog").mkdir()
         write(work / "catalog")
-        return _watched(work, stall_seconds)
+        return _watched(work, stall_seconds, worker)
     finally:
         shutil.rmtree(work)
 
 
-def _watched(work: Path, stall_seconds: float) -> Batch:
+def _watched(work: Path, stall_seconds: float, worker: Sequence[str]) -> Batch:
     batch = Batch()
-    command = [sys.executable, "-m", "benchmarks.fuzz_worker", str(work / "catalog"), str(work / "root")]
+    command = [sys.executable, *worker, str(work / "catalog"), str(work / "root")]
     with (work / "stderr").open("w+", encoding="utf-8") as stderr:
-        process = subprocess.Popen(
-            [*command, str(BASE_SECONDS)], stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True)
         try:
             told = time.monotonic()
             for line in _lines(process, stall_seconds):

@@ -1,8 +1,8 @@
-"""The process that takes damaged titles in: `python -m benchmarks.fuzz_worker CATALOG ROOT BASE_SECONDS`.
+"""The process that takes damaged titles in: `python -m benchmarks.fuzz_worker CATALOG ROOT`.
 
 An ingest as `mediafm.steps.pipeline` does it, from the catalogue's scan to fused vectors, with the profile `lite` and
-the decoding child's own limits but for a shorter deadline. Standard output holds JSON lines: one for each piece of
-progress, and at the end one for each title, with all that was stored of it and said about it.
+the decoding child's own limits. Standard output holds JSON lines: one for each piece of progress, and at the end one
+for each title, with all that was stored of it and said about it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mediafm.catalog.scan import scan_catalog
-from mediafm.config import Config, MediaLimits
+from mediafm.config import Config
 from mediafm.errors import MediaFMError
 from mediafm.steps.outcome import StepReport
 from mediafm.steps.pipeline import ingest
@@ -50,8 +50,8 @@ def tell(line: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Takes the catalogue in and tells of every title."""
-    catalog, root, base_seconds = arguments
-    config = Config(root=root, limits=MediaLimits(child_seconds_base=float(base_seconds)))
+    catalog, root = arguments
+    config = Config(root=root)
     with Workspace.open(config, progress=Told()) as workspace:
         titles = scan_catalog(catalog, config.limits).titles
         reports = ingest(workspace, titles)
