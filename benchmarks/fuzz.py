@@ -41,7 +41,7 @@ class Report:
     """What a run found.
 
     verdicts: by case, in order.
-    left_out: cases that the time did not reach.
+    left_out: cases that were not reached.
     """
 
     seed: int
@@ -85,7 +85,7 @@ def _counts(verdicts: Any) -> dict[str, int]:
 def fuzz(
     media: Path, cases: Sequence[Case] | int, seed: int, max_seconds: float, progress: Progress, folder: Path
 ) -> Report:
-    """Runs cases, or as many as are asked for, until all are done or the time is over.
+    """Runs cases, or as many as are asked for, until all are done, the time is over or somebody interrupts.
 
     Args:
         media: a folder of real files.
@@ -97,15 +97,19 @@ def fuzz(
     todo = plan(originals, cases) if isinstance(cases, int) else list(cases)
     sound = _sound(maker, {case.original for case in todo})
     progress.begin("damaged titles", len(todo))
-    while todo and time.monotonic() - began < max_seconds:
-        batch, todo = todo[:BATCH_SIZE], todo[BATCH_SIZE:]
-        for case, verdict, seconds in _judged(maker, batch, sound):
-            report.verdicts[case], report.seconds[case] = verdict, seconds
-            progress.advance(case.name)
-            if verdict.kind in BAD:
-                click.echo(f"{verdict.kind}: {case.name}: {verdict.why}", err=True)
+    try:
+        for start in range(0, len(todo), BATCH_SIZE):
+            if time.monotonic() - began >= max_seconds:
+                break
+            for case, verdict, seconds in _judged(maker, todo[start : start + BATCH_SIZE], sound):
+                report.verdicts[case], report.seconds[case] = verdict, seconds
+                progress.advance(case.name)
+                if verdict.kind in BAD:
+                    click.echo(f"{verdict.kind}: {case.name}: {verdict.why}", err=True)
+    except KeyboardInterrupt:
+        click.echo("interrupted: what is known so far", err=True)
     progress.end()
-    report.left_out, report.wall_seconds = len(todo), time.monotonic() - began
+    report.left_out, report.wall_seconds = len(todo) - len(report.verdicts), time.monotonic() - began
     return report
 
 
