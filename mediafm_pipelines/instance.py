@@ -57,7 +57,13 @@ def instance_settings(base_dir: str, max_concurrent_runs: int, servers: ServerSe
 def _storage(base_dir: str, servers: ServerSettings) -> dict[str, Any]:
     if servers.dagster is not None:
         return postgres_settings(servers)
-    return {"sqlite": {"base_dir": base_dir}}
+    return {
+        "custom": {
+            "module": "mediafm_pipelines.event_log",
+            "class": "BatchedSqliteStorage",
+            "config": {"base_dir": base_dir},
+        }
+    }
 
 
 def prepare_instance(config: Config) -> Path:
