@@ -31,6 +31,7 @@ from mediafm.media.streams import (
     describe_video,
     is_picture,
     size_px,
+    why_unheard,
 )
 
 _BLOCK_BYTES = 4 * 1024**2
@@ -47,6 +48,9 @@ UNREAD_SHARE = 0.5
 UNREAD_BYTES = 64 * 1024
 """More of a file than both in no packet of its tracks is worth a note (our choice): one wrong bit can end an Ogg's
 reading at its third frame, and what is left looks like a short file."""
+FARTHEST_SECONDS = 2**32
+"""Beyond it float64 cannot tell two frames a microsecond apart (the spacing at 2**32 is 2**-20); clocks of the day and
+of the epoch lie far below."""
 MISSING_FRAMES = 2
 MISSING_SHARE = 0.01
 """An index may count this many frames more than there are packets (AVI counts dropped ones)."""
@@ -76,7 +80,7 @@ def probe(path: MediaSource, limits: MediaLimits) -> MediaInfo:
     try:
         with open_container(path, limits) as container:
             reading = _read_packets(container, limits)
-            return _describe(container, reading, checksum, size_bytes)
+            return _describe(container, reading, checksum, size_bytes, limits)
     finally:
         checksum.join()
 
@@ -178,16 +182,30 @@ def _too_long(seconds: float, limits: MediaLimits) -> UnusableMediaError:
     )
 
 
+def _refuse_far_times(video: VideoStream) -> None:
+    if max(abs(video.start_seconds), abs(video.end_seconds)) > FARTHEST_SECONDS:
+        raise UnusableMediaError(
+            f"the picture's timestamps begin at {video.start_seconds:.0f} s",
+            rule=f"times lie within {FARTHEST_SECONDS} s of 0, where microseconds can be told apart",
+            remedy="Write its timestamps anew (ffmpeg -i IN -c copy OUT), or copy it again from its source.",
+        )
+
+
 def _describe(
-    container: av.container.InputContainer, reading: PacketReading, checksum: _BackgroundChecksum, size_bytes: int
+    container: av.container.InputContainer,
+    reading: PacketReading,
+    checksum: _BackgroundChecksum,
+    size_bytes: int,
+    limits: MediaLimits,
 ) -> MediaInfo:
     picture = choose_picture(container, reading)
     video = describe_video(picture, reading)
-    audio = describe_audio(container, reading)
+    _refuse_far_times(video)
+    audio = describe_audio(container, reading, video, limits.max_duration_seconds)
     chosen = next((stream.index for stream in audio if stream.is_chosen), None)
     subtitles = [stream for stream in container.streams.subtitles if reading.tallies[stream.index].num_packets]
     header_seconds = container.duration / _MICROSECONDS if container.duration and container.duration > 0 else None
-    lacks = tuple(_notes(container, reading, video, header_seconds))
+    lacks = tuple(_notes(container, reading, video, header_seconds, limits))
     return MediaInfo(
         media_sha256=checksum.hexdigest(),
         size_bytes=size_bytes,
@@ -208,7 +226,11 @@ def _describe(
 
 
 def _notes(
-    container: av.container.InputContainer, reading: PacketReading, video: VideoStream, header_seconds: float | None
+    container: av.container.InputContainer,
+    reading: PacketReading,
+    video: VideoStream,
+    header_seconds: float | None,
+    limits: MediaLimits,
 ) -> list[str]:
     """Everything that makes the file less than it says it is."""
     notes = []
@@ -226,16 +248,11 @@ def _notes(
         allowed_seconds = max(OVERCLAIM_SECONDS, OVERCLAIM_SHARE * held_seconds)
         if excess_seconds > min(allowed_seconds, MISSING_HALF * header_seconds):
             notes.append(f"the header claims {header_seconds:.1f} s, the packets end at {held_seconds:.1f} s")
-    return [*notes, *_missing_sound(container, reading)]
-
-
-def _missing_sound(container: av.container.InputContainer, reading: PacketReading) -> Iterator[str]:
-    """Sound tracks that the header names and that `describe_audio` leaves out."""
     for stream in container.streams.audio:
-        if not codec_name(stream):
-            yield f"the sound of track {stream.index} is of a codec unknown to FFmpeg"
-        elif not reading.tallies[stream.index].num_shown:
-            yield f"the sound of track {stream.index} ({codec_name(stream)}) holds no packet"
+        if why := why_unheard(stream, reading, video, limits.max_duration_seconds):
+            codec = f" ({codec_name(stream)})" if codec_name(stream) else ""
+            notes.append(f"the sound of track {stream.index}{codec} {why}")
+    return notes
 
 
 def _unread(reading: PacketReading, size_bytes: int) -> Iterator[str]:

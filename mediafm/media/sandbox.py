@@ -35,6 +35,8 @@ WANTS = "wants"
 BYTES = "is_bytes"
 Serve = Callable[[int, int], bytes]
 """(start, length) -> exactly these bytes of the file that is read."""
+MAX_WAIT_SECONDS = 14 * 24 * 3600.0
+"""For one answer, whatever the deadline: the system's wait takes no more than 2**31 ms."""
 _CLOSING_SECONDS = 5.0
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
@@ -259,7 +261,7 @@ class _PipeReader:
 
     def _wait(self) -> None:
         before = time.monotonic()
-        is_ready = self._poll.poll(max(0.0, self._left_seconds) * 1000)
+        is_ready = self._poll.poll(min(max(0.0, self._left_seconds), MAX_WAIT_SECONDS) * 1000)
         self._left_seconds -= time.monotonic() - before
         if not is_ready:
             raise InterruptedMediaError(

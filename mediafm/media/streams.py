@@ -107,11 +107,11 @@ def describe_video(stream: AvVideoStream, reading: PacketReading) -> VideoStream
     )
 
 
-def describe_audio(container: av.container.InputContainer, reading: PacketReading) -> tuple[AudioStream, ...]:
-    """Every sound track that holds packets and has a decoder; one of them is chosen."""
-    streams = [
-        stream for stream in container.streams.audio if reading.tallies[stream.index].num_shown and codec_name(stream)
-    ]
+def describe_audio(
+    container: av.container.InputContainer, reading: PacketReading, video: VideoStream, max_seconds: float
+) -> tuple[AudioStream, ...]:
+    """Every sound track that holds packets, has a decoder and lies by the picture; one of them is chosen."""
+    streams = [stream for stream in container.streams.audio if not why_unheard(stream, reading, video, max_seconds)]
     chosen = max(streams, key=_audio_preference, default=None)
     return tuple(
         AudioStream(
@@ -129,6 +129,23 @@ def describe_audio(container: av.container.InputContainer, reading: PacketReadin
         )
         for stream in streams
     )
+
+
+def why_unheard(stream: AvAudioStream, reading: PacketReading, video: VideoStream, max_seconds: float) -> str:
+    """Why a sound track of the file counts for nothing, as a clause; "" for one that can be heard.
+
+    Args:
+        max_seconds: that track and picture may cover together: a broken time stamp puts them years apart.
+    """
+    tally = reading.tallies[stream.index]
+    if not codec_name(stream):
+        return "is of a codec unknown to FFmpeg"
+    if not tally.num_shown:
+        return "holds no packet"
+    seconds = max(tally.end_seconds, video.end_seconds) - min(tally.start_seconds, video.start_seconds)
+    if seconds > max_seconds:
+        return f"and the picture cover {seconds:.0f} s, where at most {max_seconds:.0f} s are read"
+    return ""
 
 
 def _audio_preference(stream: AvAudioStream) -> tuple[bool, bool, int, int, int]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -189,3 +190,35 @@ def test_bytes_that_no_track_holds_are_told(make_media) -> None:
     info = probe(str(file), LIMITS)
     assert info.is_complete
     assert any("of 0." in note and "MiB: the rest could not be read" in note for note in info.notes)
+
+
+def test_sound_that_a_broken_time_stamp_puts_years_away_is_left_out_and_told(make_media) -> None:
+    """Else the deadline of every pass, and the silence between, would be as long."""
+    info = probe(str(make_media("title.mkv", sound=TONE, sound_start_seconds=3e7)), LIMITS)
+    assert info.audio == ()
+    assert info.audio_sha256 == ""
+    assert info.extent_seconds == pytest.approx(2.0, abs=0.01)
+    assert not info.is_complete
+    assert any("and the picture cover 30000002 s, where at most 43200 s are read" in note for note in info.notes)
+
+
+def test_times_that_floats_cannot_tell_apart_are_refused(make_media) -> None:
+    """A fragmented MP4 counts from a number of 64 bits that nothing bounds."""
+    file = make_media("title.mp4")
+    with (
+        av.open(str(file)) as container,
+        av.open(
+            str(file.with_name("far.mp4")), "w", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+        ) as far,
+    ):
+        copy = far.add_stream_from_template(container.streams.video[0])
+        for packet in container.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                far.mux(packet)
+    data = file.with_name("far.mp4").read_bytes()
+    for at in [match.end() for match in re.finditer(b"tfdt", data)]:
+        data = data[: at + 4] + struct.pack(">Q", 2**60) + data[at + 12 :]
+    file.write_bytes(data)
+    with pytest.raises(UnusableMediaError, match=r"timestamps begin at \d{10,} s; times lie within 4294967296 s of 0"):
+        probe(str(file), LIMITS)

@@ -111,3 +111,8 @@ def test_a_child_that_lies_about_sizes_is_not_believed(sandbox: Sandbox) -> None
     with pytest.raises(InterruptedMediaError, match="a message of 4294967295 bytes"):
         list(sandbox.request({"do": "lie"}, 10))
     assert sandbox.pid is None
+
+
+def test_a_deadline_of_years_is_borne(sandbox: Sandbox) -> None:
+    """The system's wait takes milliseconds in 32 bits: a film whose time stamps lie years apart ended the step."""
+    assert len(list(sandbox.request({"do": "count", "to": 2}, 1e12))) == 3
