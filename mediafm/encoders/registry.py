@@ -21,6 +21,20 @@ Factory: TypeAlias = Callable[[Modality, Mapping[str, Any], EncoderHost], Encode
 
 ENTRY_POINTS = "mediafm.encoders"
 """The entry-point group of encoders that other packages bring: name -> a `Registration`."""
+WITHOUT_NETWORK = frozenset(
+    {
+        "lite-video",
+        "lite-audio",
+        "lite-text",
+        "fake-video",
+        "fake-audio",
+        "fake-text",
+        "openai-text",
+        "imported",
+        "none",
+    }
+)
+"""Encoders that ask for no device: nobody needs to import PyTorch to find one for them."""
 
 SettingsType = TypeVar("SettingsType", bound=Section)
 

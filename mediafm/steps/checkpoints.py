@@ -1,6 +1,12 @@
-"""Checkpoints at rest: `store/checkpoints/<sha256>/`, the truth of a checkpoint. MLflow holds a copy."""
+"""Checkpoints at rest: `store/checkpoints/<sha256>/`, the truth of a checkpoint. MLflow holds a copy.
+
+PyTorch is imported when a checkpoint's weights are wanted: ingest, `mediafm status` and the sensors ask for records
+alone.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from mediafm.errors import NotFoundError
 from mediafm.lineage.records import LedgerRecord
@@ -8,7 +14,9 @@ from mediafm.steps.workspace import Workspace
 from mediafm.store.folders import CHECKPOINTS, folder_key, read_folder
 from mediafm.store.store import Store
 from mediafm.store.views import records
-from mediafm.train.checkpoint import Checkpoint, from_files
+
+if TYPE_CHECKING:
+    from mediafm.train.checkpoint import Checkpoint
 
 
 def load_checkpoint(workspace: Workspace, sha256: str) -> Checkpoint:
@@ -18,6 +26,8 @@ def load_checkpoint(workspace: Workspace, sha256: str) -> Checkpoint:
         NotFoundError: the root has no such checkpoint.
         IntegrityError: its files are not what their names say.
     """
+    from mediafm.train.checkpoint import from_files
+
     return from_files(read_folder(workspace.store, folder_key(CHECKPOINTS, sha256)))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mediafm.embedder import Embedder
 from mediafm.errors import UnusableMediaError
 from mediafm.lineage.fingerprint import Identity
 from mediafm.steps.checkpoints import checkpoint_record, load_checkpoint
@@ -36,6 +35,8 @@ class ContextualStep(TitleStep):
 
     @contextmanager
     def loaded(self) -> Iterator[None]:
+        from mediafm.embedder import Embedder
+
         device = resolve_device(self._workspace.config.device, self._workspace.gpu_memory_fraction)
         self._embedder = Embedder(load_checkpoint(self._workspace, self._checkpoint_sha256), device)
         yield

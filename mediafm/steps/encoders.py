@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from mediafm.config import EncoderChoice, TranscriberChoice
 from mediafm.encoders.encoder import Encoder
 from mediafm.encoders.host import EncoderHost
-from mediafm.encoders.registry import create_encoder
+from mediafm.encoders.registry import WITHOUT_NETWORK, create_encoder
 from mediafm.encoders.transcriber import Transcriber
 from mediafm.encoders.transcriber_registry import create_transcriber
 from mediafm.errors import ConfigError
@@ -88,7 +88,7 @@ def _borrow(
     make: Callable[[EncoderHost], Loaded],
 ) -> Loaded:
     """What this process has of the same spec, settings and device; else what `make` gives, not loaded yet."""
-    device = resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
+    device = _device(workspace, choice)
     made = make(_host(workspace, device))
     settings: dict[str, Json] = dict(choice.settings)
     key = fingerprint(
@@ -110,6 +110,13 @@ def _borrow(
             _loaded.popitem(last=False)[1].close()
         _loaded[key] = made
         return made
+
+
+def _device(workspace: Workspace, choice: EncoderChoice | TranscriberChoice) -> str:
+    """Where it runs. One without a network runs here, and PyTorch is not imported to look for a GPU."""
+    if workspace.config.device == "auto" and choice.name in WITHOUT_NETWORK:
+        return "cpu"
+    return resolve_device(workspace.config.device, workspace.gpu_memory_fraction)
 
 
 def _host(workspace: Workspace, device: str) -> EncoderHost:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mediafm.errors import ConflictError
 from mediafm.lineage.fingerprint import fingerprint
@@ -30,8 +30,10 @@ from mediafm.steps.workspace import Workspace
 from mediafm.store.pointers import CHAMPION
 from mediafm.store.store import Store
 from mediafm.store.views import records
-from mediafm.train.checkpoint import Checkpoint
 from mediafm.types import Json
+
+if TYPE_CHECKING:
+    from mediafm.train.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

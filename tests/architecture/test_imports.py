@@ -109,6 +109,14 @@ def test_importing_the_library_does_not_import_torch(module: str) -> None:
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("module", ["mediafm.steps.spaces", "mediafm.steps.summary", "mediafm.steps.arrivals"])
+def test_ingest_status_and_looks_at_catalogues_do_not_import_torch(module: str) -> None:
+    """Seconds, and hundreds of megabytes, in each process that the daemon starts."""
+    code = f"import sys, {module}; print(sorted(set(sys.modules) & {{'torch', 'mlflow', 'sklearn', 'pandas'}}))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_the_code_location_imports_nothing_heavy() -> None:
     heavy = "{'torch', 'mlflow', 'sklearn', 'matplotlib', 'cv2', 'av', 'duckdb', 'transformers'}"
     code = f"import sys, mediafm_pipelines.definitions; print(sorted(set(sys.modules) & {heavy}))"
