@@ -4,6 +4,7 @@ Belongs here: what assets are given, how it is configured, and how long it lives
 Does not belong here: what is done with it (`mediafm.steps`).
 """
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +18,29 @@ from mediafm.progress import Progress
 from mediafm_pipelines import tags
 from mediafm_pipelines.orphans import claim_run
 
+QUIET_SECONDS = 5.0
+"""Between two lines of progress at least: each is written to Dagster's database on its own (our choice)."""
+
 
 class LogProgress:
-    """Progress as lines of Dagster's log: at most about ten a step."""
+    """Progress as lines of Dagster's log: at most about ten a step, and few of one that is quickly done."""
 
     def __init__(self, log: dg.DagsterLogManager) -> None:
         self._log = log
         self._what, self._total, self._done = "", 0, 0
+        self._said_at = 0.0
 
     def begin(self, what: str, total: int) -> None:
         self._what, self._total, self._done = what, total, 0
+        self._said_at = time.monotonic()
         self._log.info(f"{what}: {total} to do" if total else f"{what} begins")
 
     def advance(self, note: str = "") -> None:
         self._done += 1
         every = max(1, self._total // 10)
-        if self._done % every == 0 or self._done == self._total:
+        is_due = self._done % every == 0 and time.monotonic() - self._said_at >= QUIET_SECONDS
+        if is_due or self._done == self._total:
+            self._said_at = time.monotonic()
             of = f" of {self._total}" if self._total else ""
             self._log.info(f"{self._what}: {self._done}{of} {note}".rstrip())
 
@@ -82,8 +90,12 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        """A `mediafm.steps.workspace.Workspace` for the step of `context`, with its run recorded in the ledger."""
+        """A `mediafm.steps.workspace.Workspace` for the step of `context`, with its run recorded in the ledger.
+
+        Whoever runs many steps, as the daemon does, leaves the ledger in few files.
+        """
         from mediafm.steps.workspace import Workspace
+        from mediafm.store.compaction import keep_few_files
 
         claim_run(context.instance, context.run)
         run_tags = dict(context.run.tags)
@@ -97,3 +109,4 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             retries_quarantined=run_tags.get(tags.RETRY) == "true",
         ) as workspace:
             yield workspace
+        keep_few_files(workspace.store)

@@ -49,7 +49,7 @@ class Answer:
 
 def left_out(workspace: Workspace, asset: str) -> Answer:
     """Titles that are neither `ok` nor merely waiting, nor forgotten on purpose."""
-    with connect(workspace.store) as connection:
+    with connect(workspace.store, tables=()) as connection:
         (total,) = connection.execute("SELECT count(*) FROM title_status").fetchone() or (0,)
         rows = connection.execute(
             "SELECT title_id, state, reason FROM title_status WHERE state NOT IN ('ok', 'waiting', 'forgotten') "
@@ -89,7 +89,7 @@ def _gaps(workspace: Workspace, keys: Mapping[str, str]) -> Iterator[str]:
 
 def _short_cuts(workspace: Workspace) -> list[str]:
     """Titles read without a fault whose shots together last otherwise than the picture that was probed."""
-    with connect(workspace.store) as connection:
+    with connect(workspace.store, tables=()) as connection:
         rows = connection.execute(
             "SELECT s.title_id, (s.details ->> 'duration_seconds')::DOUBLE AS cut, "
             "(t.details ->> 'duration_seconds')::DOUBLE AS probed "
@@ -104,7 +104,7 @@ def _short_cuts(workspace: Workspace) -> list[str]:
 def count_mismatches(workspace: Workspace, asset: str) -> Answer:
     """Tables that have another number of rows than the title has shots."""
     per_shot = [f"{modality}_embeddings" for modality in ("video", "audio", "text", "fused")]
-    with connect(workspace.store) as connection:
+    with connect(workspace.store, tables=()) as connection:
         (total,) = connection.execute("SELECT count(*) FROM current WHERE table_name = 'spans'").fetchone() or (0,)
         rows = connection.execute(
             "SELECT s.title_id, c.table_name, c.num_rows, s.num_rows FROM current s JOIN current c USING (title_id) "
@@ -144,7 +144,7 @@ def unsure_words(workspace: Workspace, asset: str) -> Answer:
 
     Its confidence says nothing of how often it is right: also a title that is not found here has no captions.
     """
-    with connect(workspace.store) as connection:
+    with connect(workspace.store, tables=()) as connection:
         rows = connection.execute(
             "SELECT title_id, num_rows, (details ->> 'mean_confidence')::DOUBLE AS confidence FROM current "
             "WHERE table_name = 'words' AND num_rows > 0 ORDER BY title_id"
@@ -166,7 +166,7 @@ def inconsistent_lineage(workspace: Workspace, asset: str) -> Answer:
 
 
 def _inconsistent(workspace: Workspace, asset: str, keys: Mapping[str, str]) -> Iterator[str]:
-    with connect(workspace.store) as connection:
+    with connect(workspace.store, tables=()) as connection:
         recorded = {
             key: (fingerprint_, sha256, size_bytes)
             for key, fingerprint_, sha256, size_bytes in connection.execute(
@@ -188,7 +188,7 @@ def _inconsistent(workspace: Workspace, asset: str, keys: Mapping[str, str]) -> 
 
 def _current_keys(workspace: Workspace, table: str) -> dict[str, str]:
     """Title -> object key of its current value, for at most `MAX_TITLES_READ` titles spread over the catalogue."""
-    with connect(workspace.store) as connection:
+    with connect(workspace.store, tables=()) as connection:
         rows = connection.execute(
             "SELECT title_id, object_key FROM current WHERE table_name = $table ORDER BY title_id", {"table": table}
         ).fetchall()

@@ -45,7 +45,7 @@ def spent(config: Config) -> list[dict[str, Json]]:
     Raises:
         NotFoundError: there is no root.
     """
-    with connect(existing_store(config)) as connection:
+    with connect(existing_store(config), tables=()) as connection:
         rows: list[Any] = connection.execute(
             "SELECT title_id, asset, sum(num_tokens), sum(num_bought), sum(num_cached), sum(cost_usd) FROM costs "
             "GROUP BY title_id, asset ORDER BY sum(cost_usd) DESC, title_id, asset"

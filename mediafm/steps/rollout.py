@@ -129,7 +129,7 @@ def rollout(store: Store) -> Rollout | None:
 
 def reach_of(store: Store, checkpoint_sha256: str) -> Reach:
     """What the checkpoint has of the root's titles, by the ledger."""
-    with connect(store, choice=own_choice(producer_ids_of(store, checkpoint_sha256))) as connection:
+    with connect(store, choice=own_choice(producer_ids_of(store, checkpoint_sha256)), tables=()) as connection:
         found = connection.execute("SELECT title_id FROM current WHERE table_name = 'title_embeddings'").fetchall()
         waiting = connection.execute(
             "SELECT title_id FROM title_status WHERE state IN ('waiting', 'failed')"

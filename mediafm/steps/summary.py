@@ -26,7 +26,7 @@ FROM title_status ORDER BY title_id
 
 def title_rows(store: Store, title_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Each title's state, reason, shots, duration and coverage."""
-    with connect(store, title_ids) as connection:
+    with connect(store, title_ids, tables=()) as connection:
         rows = connection.execute(_STATUS).fetchall()
     return [
         {
@@ -55,7 +55,7 @@ ORDER BY title_id, table_name
 def title_notes(store: Store, title_ids: Sequence[str] | None = None) -> dict[str, list[str]]:
     """What was odd about titles that are ok: files that end too early, pictures and sound that were damaged half-way,
     timed text that could not be read."""
-    with connect(store, title_ids) as connection:
+    with connect(store, title_ids, tables=()) as connection:
         rows = connection.execute(_NOTES).fetchall()
     notes: dict[str, list[str]] = {}
     for title_id, table, details in rows:

@@ -28,6 +28,9 @@ from mediafm.store.store import Store
 from mediafm.store.views import newest_rows
 from mediafm.types import Json
 
+QUICK_SECONDS = 5.0
+"""Titles of which more than `flush_every_titles` are done within this time share a file of the ledger (our choice)."""
+
 
 @dataclass(kw_only=True)
 class Workspace:
@@ -70,7 +73,8 @@ class Workspace:
         """
         store = open_store(config)
         run = RunInfo(run_id=run_id or f"library-{uuid.uuid4().hex[:12]}", host=socket.gethostname())
-        with LedgerWriter(store, run, config.orchestration.flush_every_titles) as ledger:
+        flush_every = config.orchestration.flush_every_titles
+        with LedgerWriter(store, run, flush_every, quick_seconds=QUICK_SECONDS) as ledger:
             yield cls(
                 config=config,
                 profile=load_profile(config.profile),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
 import duckdb
 
@@ -32,6 +33,9 @@ ROWS_PER_GROUP = 16_384
 """Of a merged part: what a question about one title reads at least (our choice)."""
 MEMORY_LIMIT = "2GB"
 """What does not fit is sorted on disk, in the root's cache (our choice)."""
+MIN_FILES_OF_STEPS = 64
+"""After a step of a run more appended files are put up with than at the end of all work: merges lie further apart, and
+readers have the longer for what they listed (our choice)."""
 MAX_PARTS = 8
 """More parts than these are merged into one (our choice)."""
 
@@ -74,6 +78,17 @@ def compact(store: Store, min_files: int = MIN_FILES) -> LedgerManifest:
         part_numbers(connection, store, part)
     sweep(store, [*after.parts, *before.parts])
     return after
+
+
+def keep_few_files(store: Store) -> None:
+    """After a step: merges what has gathered. Every query opens each file of the ledger, so that runs over thousands of
+    titles would take longer and longer otherwise. Where another process merges at this moment, it has done it.
+
+    Raises:
+        StoreError: the root cannot be written.
+    """
+    with suppress(ConflictError):
+        compact(store, MIN_FILES_OF_STEPS)
 
 
 def _merge(store: Store, keys: Sequence[str], part: str) -> None:

@@ -111,7 +111,7 @@ class LedgerIndex:
     @classmethod
     def of(cls, parts: Sequence[tuple[str, pa.Table]]) -> LedgerIndex:
         """From the numbers (columns of `INDEX_SQL`) of several relations."""
-        rows = pa.concat_tables([table for _, table in parts]) if parts else _EMPTY
+        rows = pa.concat_tables([table for _, table in parts]) if parts else pa.Table.from_batches([], _SCHEMA)
         return cls(
             sources=tuple((name, len(table)) for name, table in parts),
             title_N=_numbers(rows, "title"),
@@ -220,7 +220,7 @@ def _coded(column: pa.ChunkedArray) -> tuple[Sequence[str], NDArray[np.int32]]:
     return chunks[0].dictionary.to_pylist(), codes[0] if len(codes) == 1 else np.concatenate(codes)
 
 
-_EMPTY = pa.schema(
+_SCHEMA = pa.schema(
     [
         ("title", pa.uint64()),
         ("table_number", pa.uint8()),
@@ -233,4 +233,4 @@ _EMPTY = pa.schema(
         *((f"slot_{number}", pa.uint64()) for number in range(NUM_SLOTS)),
         *((name, pa.dictionary(pa.int32(), pa.string())) for name in _TEXTS),
     ]
-).empty_table()
+)

@@ -7,6 +7,7 @@ It can be rebuilt from the files (`mediafm.store.rebuild`) and is merged by `med
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
@@ -22,6 +23,9 @@ from mediafm.store.files import Files, storage_error
 from mediafm.store.ledger_files import LEDGER_FOLDER
 from mediafm.store.store import Store
 
+MAX_HELD_TITLES = 256
+"""So many titles' records are held back at most, however quickly they come (our choice)."""
+
 
 class LedgerWriter:
     """Appends a run's records, a few titles at a time. A kill loses the records of the last few, never their files.
@@ -29,14 +33,17 @@ class LedgerWriter:
     Args:
         store: whose ledger.
         run: stamped on every record.
-        flush_every_titles: how many titles' records are held back at most.
+        flush_every_titles: how many titles' records are held back at most, unless they come quickly.
+        quick_seconds: titles that come quicker are held back for so long: every query opens each file of the ledger.
     """
 
-    def __init__(self, store: Store, run: RunInfo, flush_every_titles: int = 8) -> None:
+    def __init__(self, store: Store, run: RunInfo, flush_every_titles: int = 8, *, quick_seconds: float = 0.0) -> None:
         self._files = store.files
         self._run = run
         self._flush_every_titles = flush_every_titles
+        self._quick_seconds = quick_seconds
         self._waiting: list[LedgerRecord] = []
+        self._held_since = 0.0
 
     def __enter__(self) -> LedgerWriter:
         self._files.sweep()
@@ -50,11 +57,18 @@ class LedgerWriter:
     def add(self, record: LedgerRecord) -> LedgerRecord:
         """Take one record; gives it back with run, host and time filled in."""
         titles = {waiting.title_id for waiting in self._waiting}
-        if record.title_id not in titles and len(titles) >= self._flush_every_titles:
+        if record.title_id not in titles and self._is_due(len(titles)):
             self.flush()
+        if not self._waiting:
+            self._held_since = time.monotonic()
         stamped = replace(record, run_id=self._run.run_id, host=self._run.host, recorded_at=datetime.now(UTC))
         self._waiting.append(stamped)
         return stamped
+
+    def _is_due(self, num_titles: int) -> bool:
+        if num_titles >= max(MAX_HELD_TITLES, self._flush_every_titles):
+            return True
+        return num_titles >= self._flush_every_titles and time.monotonic() - self._held_since >= self._quick_seconds
 
     def flush(self) -> None:
         """Write what waits, one file for each asset. Raises `StoreError`."""

@@ -82,7 +82,7 @@ def read_ledger(
 ) -> pa.Table:
     """Rows of the ledger's files `keys` as `LEDGER_SCHEMA`; `clauses` is SQL of ours after FROM."""
     if not keys:
-        return LEDGER_SCHEMA.empty_table()
+        return pa.Table.from_batches([], LEDGER_SCHEMA)
     columns = ", ".join(LEDGER_SCHEMA.names)
     query = f"SELECT {columns} FROM read_parquet($paths, union_by_name = true) {clauses}"
     return connection.sql(query, params={"paths": paths(store, keys)}).to_arrow_table().cast(LEDGER_SCHEMA)

@@ -14,8 +14,8 @@ from mediafm.errors import ConflictError, IntegrityError
 from mediafm.lineage.records import LedgerRecord, RunInfo
 from mediafm.lineage.tables import TABLES
 from mediafm.store import compaction
-from mediafm.store.compaction import compact
-from mediafm.store.ledger import LedgerWriter
+from mediafm.store.compaction import MIN_FILES_OF_STEPS, compact, keep_few_files
+from mediafm.store.ledger import MAX_HELD_TITLES, LedgerWriter
 from mediafm.store.ledger_files import LEDGER_FOLDER, ledger_keys, manifest_key, read_manifest
 from mediafm.store.rebuild import rebuild_ledger
 from mediafm.store.store import Store
@@ -54,6 +54,36 @@ def test_a_few_titles_are_held_back_and_no_more(store: Store) -> None:
     assert len(numbers(store)) == 10
     ledger.flush()
     assert len(numbers(store)) == 10
+
+
+def test_titles_that_come_quickly_share_a_file(store: Store) -> None:
+    ledger = LedgerWriter(store, RUN, flush_every_titles=2, quick_seconds=3600.0)
+    for number in range(MAX_HELD_TITLES + 1):
+        ledger.add(note(number))
+    assert len(ledger_keys(store.files)) == 1
+    assert len(numbers(store)) == MAX_HELD_TITLES, "however quickly they come, so many are held back and no more"
+    ledger.flush()
+    assert len(ledger_keys(store.files)) == 2
+
+
+def test_after_steps_the_ledger_stands_in_few_files(store: Store) -> None:
+    append(store, MIN_FILES_OF_STEPS - 1)
+    keep_few_files(store)
+    assert len(ledger_keys(store.files)) == MIN_FILES_OF_STEPS - 1
+    append(store, 1, start=MIN_FILES_OF_STEPS - 1)
+    keep_few_files(store)
+    assert len(ledger_keys(store.files)) == 1
+    assert sorted(map(int, numbers(store))) == list(range(MIN_FILES_OF_STEPS))
+
+
+def test_where_another_process_merges_nothing_is_left_to_do(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def merged_by_another(store: Store, min_files: int) -> None:
+        raise ConflictError("another process merged the ledger", rule="one merge at a time", where="ledger")
+
+    monkeypatch.setattr(compaction, "compact", merged_by_another)
+    keep_few_files(store)
+    monkeypatch.undo()
+    assert compact(store, min_files=1).generation == 0
 
 
 def test_each_asset_has_its_folder(store: Store) -> None:
