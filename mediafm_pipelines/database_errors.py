@@ -4,6 +4,7 @@ Belongs here: the one conversion of the complaints of databases and disks beneat
 instance it is (`mediafm_pipelines.instance`).
 """
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from mediafm.errors import StoreError
 from mediafm.store.files import FULL_DISK, storage_error
 
 RULE = "Dagster's state lies where there is room, and nobody else holds its database for long"
+
+LITTLE_BYTES = 1024**2
+"""With less left, a fault of the database is taken for one of room (our choice)."""
 
 
 @contextmanager
@@ -29,10 +33,12 @@ def stating_database_errors(home: Path) -> Iterator[None]:
 
     try:
         yield
-    except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.DatabaseError, sqlite3.Error) as error:
+    except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
+        raise  # the database is well: the program asked what it must not
+    except (sqlalchemy.exc.DatabaseError, sqlite3.Error) as error:
         cause = getattr(error, "orig", None) or error
         raise StoreError(
-            f"Dagster's database cannot be used ({cause})", rule=RULE, where=str(home), remedy=_remedy(str(cause))
+            f"Dagster's database cannot be used ({cause})", rule=RULE, where=str(home), remedy=_remedy(str(cause), home)
         ) from error
     except OSError as error:
         if error.errno not in FULL_DISK:
@@ -40,9 +46,10 @@ def stating_database_errors(home: Path) -> Iterator[None]:
         raise storage_error("write", error.filename or str(home), error) from error
 
 
-def _remedy(said: str) -> str:
+def _remedy(said: str, home: Path) -> str:
+    """A full disk is an I/O error to SQLite where it could not even begin to write: the disk itself is asked."""
     if "locked" in said:
         return "See who holds it (a backup, another program), then run again: what was finished stays."
-    if "full" in said:
+    if "full" in said or (home.exists() and shutil.disk_usage(home).free < LITTLE_BYTES):
         return "Free some space, then run again: what was finished stays."
     return "Look after the disk and the database, then run again: what was finished stays."

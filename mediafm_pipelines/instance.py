@@ -3,6 +3,7 @@
 Belongs here: everything that decides where Dagster keeps its state. Does not belong here: resources of assets.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from mediafm_pipelines.database import check_database, claim_database, postgres_
 from mediafm_pipelines.database_errors import stating_database_errors
 
 ROOT_FILE = "root.json"
+LOCK_FILE = "opening.lock"
 
 
 def instance_settings(base_dir: str, max_concurrent_runs: int, servers: ServerSettings | None = None) -> dict[str, Any]:
@@ -97,10 +99,17 @@ def open_instance(config: Config) -> Iterator[dg.DagsterInstance]:
     home = prepare_instance(config)
     if config.servers.dagster is not None:
         check_database(config.servers)
-    with stating_database_errors(home), dg.DagsterInstance.from_config(str(home)) as instance:
+    with stating_database_errors(home), _opened(home) as instance:
         if config.servers.dagster is not None:
             claim_database(instance, config.servers, config.root_name)
         yield instance
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    """One process at a time: Dagster makes its tables when it first opens an instance, and two that do stumble."""
+    with (home / LOCK_FILE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return dg.DagsterInstance.from_config(str(home))
 
 
 def foreign_home(config: Config) -> str | None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+MAX_ATTEMPTS = 20
+"""To register titles while others do; each attempt fails only if one of them has just succeeded (our choice)."""
+
 titles_partitions = dg.DynamicPartitionsDefinition(name="titles")
 
 
@@ -28,12 +31,24 @@ class TitleRange:
 
 
 def register_titles(instance: dg.DagsterInstance, title_ids: Sequence[str]) -> list[str]:
-    """Makes a partition of each title that is not one yet, in the given order; returns the new ones."""
-    known = set(instance.get_dynamic_partitions("titles"))
-    new = [title_id for title_id in title_ids if title_id not in known]
-    if new:
-        instance.add_dynamic_partitions("titles", new)
-    return new
+    """Makes a partition of each title that is not one yet, in the given order; returns the new ones.
+
+    Another run may register the same titles at this moment: Dagster looks first and writes then, and its database
+    refuses the second. What is then left to register is looked up again.
+    """
+    from sqlalchemy.exc import IntegrityError
+
+    for attempt in range(MAX_ATTEMPTS):
+        known = set(instance.get_dynamic_partitions("titles"))
+        new = [title_id for title_id in title_ids if title_id not in known]
+        try:
+            if new:
+                instance.add_dynamic_partitions("titles", new)
+            return new
+        except IntegrityError:
+            if attempt == MAX_ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
 def contiguous_ranges(registered: Sequence[str], wanted: Iterable[str], titles_per_run: int) -> list[TitleRange]:

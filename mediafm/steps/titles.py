@@ -25,8 +25,10 @@ from mediafm.s3.buckets import Buckets
 from mediafm.s3.place import is_s3
 from mediafm.s3.reading import ObjectInfo
 from mediafm.steps.history import decoder_version
+from mediafm.steps.listed_files import file_as_listed, files_as_listed
 from mediafm.steps.outcome import StepReport, TitleOutcome, format_trace
 from mediafm.steps.present import PresentTitle
+from mediafm.steps.unreplaced import unchanged
 from mediafm.steps.workspace import Workspace
 from mediafm.store.schemas import SCHEMAS
 from mediafm.store.tombstones import DenyList, Tombstone, deny_list, forgotten_record
@@ -102,10 +104,7 @@ def signature(title: CatalogTitle) -> str:
     """Moves when the title's file, its sidecars, its metadata, the step or the decoder do. Reads no media."""
     return fingerprint(
         {
-            "path": title.uri,
-            "size_bytes": title.size_bytes,
-            "modified_ns": title.modified_ns,
-            **_version(title),
+            **file_as_listed(title),
             "sidecars": [sidecar.as_json() for sidecar in title.sidecars],
             "metadata": title.metadata.as_json(),
             "group_id": title.group_id,
@@ -121,7 +120,8 @@ def _take_in_one(
     started = time.monotonic()
     generation = before.generation + 1 if before else FIRST_GENERATION
     try:
-        probed = _probe(reader, title, workspace.buckets)
+        with unchanged(title.title_id, files_as_listed(title), workspace.buckets):
+            probed = _probe(reader, title, workspace.buckets)
     except UnusableMediaError as error:
         return _set_aside(workspace, title, generation, TitleState.QUARANTINED, str(error))
     except MediaFMError as error:
@@ -202,10 +202,7 @@ def _told(info: MediaInfo) -> dict[str, Json]:
 def _details(title: CatalogTitle) -> dict[str, Json]:
     return {
         "source": {
-            "path": title.uri,
-            "size_bytes": title.size_bytes,
-            "modified_ns": title.modified_ns,
-            **_version(title),
+            **file_as_listed(title),
             "sidecars": [item.as_json() for item in title.sidecars],
             "signature": signature(title),
         },
@@ -299,8 +296,3 @@ def _sha256_or_nothing(title: CatalogTitle, buckets: Buckets) -> str:
         return _sha256(path) if path is not None else ""
     except OSError:
         return ""
-
-
-def _version(title: CatalogTitle) -> dict[str, Json]:
-    """The ETag of what lies in a bucket; nothing of a file, whose size and time say it."""
-    return {"version": title.version} if title.version else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,22 +22,40 @@ def unreplaced(title: PresentTitle, buckets: Buckets) -> Iterator[None]:
     Raises:
         IntegrityError: a file was replaced since it was taken in, before the reading or during it.
     """
-    _refuse(title, buckets)
+    files = (title.source, *title.source["sidecars"])
+    _refuse(title.title_id, files, buckets, "taken in")
+    with unchanged(title.title_id, files, buckets, "taken in"):
+        yield
+
+
+@contextmanager
+def unchanged(
+    title_id: str, files: Sequence[Mapping[str, Any]], buckets: Buckets, since: str = "listed"
+) -> Iterator[None]:
+    """Around whatever reads these files of a title; seen is what happened until the reading ended.
+
+    Args:
+        files: path, size and time (or version, of objects) of each as it was when it was `since`.
+
+    Raises:
+        IntegrityError: as `unreplaced`.
+    """
     try:
         yield
     except Exception as error:
-        _refuse(title, buckets, error)
+        _refuse(title_id, files, buckets, since, error)
         raise
-    _refuse(title, buckets)
+    _refuse(title_id, files, buckets, since)
 
 
-def _refuse(title: PresentTitle, buckets: Buckets, cause: Exception | None = None) -> None:
-    files: list[Mapping[str, Any]] = [title.source, *title.source["sidecars"]]
+def _refuse(
+    title_id: str, files: Sequence[Mapping[str, Any]], buckets: Buckets, since: str, cause: Exception | None = None
+) -> None:
     if replaced := [str(file["path"]) for file in files if _is_replaced(file, buckets)]:
         raise IntegrityError(
-            f"{', '.join(replaced)} changed after it was taken in",
+            f"{', '.join(replaced)} changed after it was {since}",
             rule="a title's values are made of the bytes that its record names",
-            where=title.title_id,
+            where=title_id,
             remedy="Run again: it is taken in anew.",
         ) from cause
 

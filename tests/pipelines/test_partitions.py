@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
-from mediafm_pipelines.partitions import contiguous_ranges
+from mediafm_pipelines.partitions import contiguous_ranges, register_titles
 
 
 @given(
@@ -30,3 +31,27 @@ def test_a_gap_in_the_order_of_registration_ends_a_range() -> None:
         "dagster/asset_partition_range_start": "a",
         "dagster/asset_partition_range_end": "b",
     }
+
+
+class Overtaken:
+    """An instance in whose database another run has just registered the titles that this one was about to."""
+
+    def __init__(self) -> None:
+        self.known = ["a"]
+        self.num_refused = 0
+
+    def get_dynamic_partitions(self, name: str) -> list[str]:
+        return list(self.known)
+
+    def add_dynamic_partitions(self, name: str, new: list[str]) -> None:
+        if "b" not in self.known:
+            self.known.append("b")
+            self.num_refused += 1
+            raise IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))
+        self.known += new
+
+
+def test_titles_that_another_run_registers_at_this_moment_are_registered_once() -> None:
+    instance = Overtaken()
+    assert register_titles(instance, ["a", "b", "c"]) == ["c"]
+    assert (instance.known, instance.num_refused) == (["a", "b", "c"], 1)

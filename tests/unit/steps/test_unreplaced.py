@@ -98,3 +98,17 @@ def test_no_step_reads_a_replaced_film_under_its_old_name(
     renewed = taken_in(workspace, catalog)
     reports = [run_step(workspace, one, [renewed]) for one in (ShotsStep(workspace), step)]
     assert [report.counts() for report in reports] == [{"ok": 1}, {"ok": 1}]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.srt"])
+def test_a_file_that_changed_since_the_scan_is_not_taken_in_half(
+    name: str, workspace: Workspace, catalog: Path
+) -> None:
+    scanned = scan_catalog(str(catalog), workspace.config.limits).titles
+    with (catalog / name).open("ab") as file:
+        file.write(b"\n")
+    (outcome,) = take_in(workspace, scanned).outcomes
+    assert outcome.state is TitleState.FAILED
+    assert f"{name} changed after it was listed" in outcome.reason
+    (outcome,) = take_in(workspace, scan_catalog(str(catalog), workspace.config.limits).titles).outcomes
+    assert outcome.state is TitleState.OK
