@@ -15,7 +15,7 @@ from mediafm.store.store import Store
 from mediafm.store.views import connect
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_SECONDS = 200
+TIMEOUT_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Command:
         return "--config", str(self.settings), "--root", str(root)
 
 
-def finish(process: subprocess.Popen[str], root: Path) -> Finished:
+def finish(process: subprocess.Popen[str], root: Path, timeout_seconds: float = TIMEOUT_SECONDS) -> Finished:
     """Waits for a run that must end well."""
-    stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+    stdout, stderr = process.communicate(timeout=timeout_seconds)
     assert process.returncode == 0, stdout + stderr
     summary = json.loads(stdout)
     assert summary["faults"] == []

@@ -1,0 +1,117 @@
+"""The machine's clock goes back in the middle of a run: what is current follows generations, never times."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import PROJECT_ROOT, Finished
+from tests.e2e.faults import Attacked, select, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+BACK = timedelta(days=2)
+SHIM = '''
+"""Loaded by Python at its start: once a file `back` lies beside it, this process lives so many seconds earlier."""
+
+import datetime
+import pathlib
+import time
+
+_BACK = pathlib.Path(__file__).with_name("back")
+_time, _time_ns, _Real = time.time, time.time_ns, datetime.datetime
+
+
+def _seconds():
+    return float(_BACK.read_text()) if _BACK.exists() else 0.0
+
+
+class _Kind(type):
+    def __instancecheck__(cls, value):
+        return isinstance(value, _Real)
+
+    def __subclasscheck__(cls, other):
+        return issubclass(other, _Real)
+
+
+class datetime_(_Real, metaclass=_Kind):
+    def __new__(cls, *arguments, **named):
+        return _Real(*arguments, **named)
+
+    @classmethod
+    def now(cls, tz=None):
+        return _Real.now(tz) - datetime.timedelta(seconds=_seconds())
+
+    @classmethod
+    def utcnow(cls):
+        return _Real.utcnow() - datetime.timedelta(seconds=_seconds())
+
+
+datetime_.__name__ = datetime_.__qualname__ = "datetime"
+time.time = lambda: _time() - _seconds()
+time.time_ns = lambda: _time_ns() - int(_seconds() * 1e9)
+datetime.datetime = datetime_
+'''
+
+RECORDED = "SELECT min(recorded_at), max(recorded_at) FROM ledger"
+NEWEST = """
+SELECT DISTINCT generation, recorded_at FROM ledger WHERE table_name = 'titles' AND title_id = '{title_id}'
+ORDER BY generation
+"""
+
+
+class Clock:
+    """The clock of all processes that are started with `environment`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(SHIM)
+        self._back = folder / "back"
+        self.environment = {"PYTHONPATH": f"{folder}:{PROJECT_ROOT}"}
+
+    def goes_back(self, by: timedelta) -> None:
+        self._back.write_text(str(by.total_seconds()))
+
+
+def test_the_clock_going_back_changes_nothing_that_is_current(
+    few: Path, few_finished: Finished, tmp_path: Path
+) -> None:
+    clock = Clock(tmp_path / "clock")
+    attacked = Attacked.of(tmp_path / "attacked", environment=clock.environment)
+    films = Path(shutil.copytree(few, tmp_path / "films"))
+    before = datetime.now(UTC)
+    process = attacked.start(films)
+    wait_for("all are taken in", lambda: any(attacked.root.glob("ledger/raw_titles/*.parquet")))
+    clock.goes_back(BACK)
+    after = attacked.finished(process)
+    ((first, last),) = select(attacked.root, RECORDED)
+    assert utc(first) < before - BACK / 2, "it went back for what came later"
+    assert utc(last) >= before, "and not for what came before"
+    assert after.summary["titles"] == few_finished.summary["titles"]
+    attacked.assert_whole(few_finished.root)
+    attacked.assert_recorded_once()
+
+    film, other = sorted(films.glob("*.mp4"))[:2]
+    shutil.copyfile(other, film)
+    attacked.run(films)
+    generations = select(attacked.root, NEWEST.format(title_id=film.stem))
+    assert [number for number, _ in generations] == [1, 2]
+    assert generations[1][1] < generations[0][1], "what is newer bears the earlier time"
+    renewed = Attacked.of(tmp_path / "renewed")
+    renewed.run(films)
+    attacked.assert_whole(renewed.root)
+
+    now = datetime.now(UTC).isoformat()
+    as_of_now = json.loads(attacked.call("audit", "--as-of", now, "--json").stdout)
+    assert film.stem in json.dumps(as_of_now)
+    long_ago = (before - 2 * BACK).isoformat()
+    as_of_then = json.loads(attacked.call("audit", "--as-of", long_ago, "--json").stdout)
+    assert film.stem not in json.dumps(as_of_then)
+
+
+def utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
