@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mediafm.config import AudioSettings, MediaLimits
 from mediafm.errors import InterruptedMediaError, MediaError
-from mediafm.media.container import open_container
+from mediafm.media.container import open_container, packets
 from mediafm.media.info import PassSummary
 from mediafm.media.remote import MediaSource
 from mediafm.types import Span
@@ -138,7 +138,7 @@ class _Piece:
 
 def _frames(container: av.container.InputContainer, stream: AvAudioStream, report: AudioReport) -> Iterator[AudioFrame]:
     try:
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             try:
                 frames = packet.decode()
             except (MemoryError, av.error.EOFError):

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
+from typing import TypeVar, cast
 
 import av
 import av.container
 import av.error
+from av.stream import Stream
 
 from mediafm.config import MediaLimits
 from mediafm.errors import InterruptedMediaError, MediaError, NotFoundError, TransientError, UnusableMediaError
 from mediafm.media.remote import MediaSource, RemoteFile
 
+AnyStream = TypeVar("AnyStream", bound=Stream)
 CONTAINERS = (
     *("mov", "mp4", "m4a", "3gp", "3g2", "mj2"),
     *("matroska", "webm", "avi", "mpeg", "mpegts", "ogg", "flv", "asf", "mxf", "nut"),
@@ -56,6 +60,26 @@ def open_container(path: MediaSource, limits: MediaLimits) -> av.container.Input
             remedy="Raise limits.max_streams if this is right.",
         )
     return container
+
+
+def packets(
+    container: av.container.InputContainer, streams: AnyStream | Sequence[AnyStream]
+) -> Iterator[av.Packet[AnyStream]]:
+    """The packets of some streams, in the file's order, and at the end an empty one for each.
+
+    Streams that appear only in mid-file (a broadcast's, or a damaged MPEG-TS's) were not asked for. PyAV (up to 18)
+    looks for them all the same when all is read, and fails with an IndexError after the last packet.
+
+    Raises:
+        av.error.FFmpegError: as PyAV does.
+    """
+    found = cast("Iterator[av.Packet[AnyStream]]", container.demux(streams))
+    while True:
+        try:
+            packet = next(found)
+        except (StopIteration, IndexError):
+            return
+        yield packet
 
 
 def _protocol(path: MediaSource) -> str:

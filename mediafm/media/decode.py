@@ -21,7 +21,7 @@ from av.video.stream import VideoStream as AvVideoStream
 
 from mediafm.config import MediaLimits
 from mediafm.errors import InterruptedMediaError, UnusableMediaError
-from mediafm.media.container import open_container
+from mediafm.media.container import open_container, packets
 from mediafm.media.info import VideoStream
 from mediafm.media.remote import MediaSource
 
@@ -155,7 +155,7 @@ class FrameSource:
         would lose the good frames that the decoder's threads still hold."""
         held: av.Packet[AvVideoStream] | None = None
         try:
-            for packet in container.demux(stream):
+            for packet in packets(container, stream):
                 if not packet.size:
                     continue
                 if held is not None:

@@ -9,7 +9,7 @@ from av.filter import Graph
 
 from mediafm.config import MediaLimits
 from mediafm.errors import InterruptedMediaError, MediaError
-from mediafm.media.container import open_container
+from mediafm.media.container import open_container, packets
 from mediafm.media.remote import MediaSource
 
 TARGET_LUFS = -23.0
@@ -35,7 +35,7 @@ def integrated_lufs(path: MediaSource, stream_index: int, limits: MediaLimits) -
             raise MediaError(f"stream {stream_index} is {stream.type}", rule="sound is read from an audio stream")
         meter = _Meter()
         try:
-            for packet in container.demux(stream):
+            for packet in packets(container, stream):
                 try:
                     frames = packet.decode()
                 except av.error.EOFError:

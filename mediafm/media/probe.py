@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 
 from mediafm.config import MediaLimits
 from mediafm.errors import InterruptedMediaError, UnusableMediaError
-from mediafm.media.container import check_file, open_container
+from mediafm.media.container import check_file, open_container, packets
 from mediafm.media.info import AudioStream, MediaInfo, VideoStream
 from mediafm.media.packets import AnyPacket, PacketReading, PacketTally
 from mediafm.media.remote import MediaSource, RemoteFile
@@ -118,7 +118,7 @@ def _read_packets(container: av.container.InputContainer, limits: MediaLimits) -
     reading = PacketReading({stream.index: PacketTally(stream) for stream in streams})
     pictures = {stream.index for stream in streams if is_picture(stream) and codec_name(stream)}
     try:
-        for packet in container.demux(streams):
+        for packet in packets(container, streams):
             tally = reading.tallies.get(packet.stream_index)
             if tally is None:
                 continue

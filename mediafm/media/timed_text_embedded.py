@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mediafm.config import MediaLimits
 from mediafm.errors import CatalogError, InterruptedMediaError, NotFoundError
 from mediafm.languages import normalize_language
-from mediafm.media.container import open_container
+from mediafm.media.container import open_container, packets
 from mediafm.media.remote import MediaSource
 from mediafm.media.timed_text_cue import CueCollector, ParsedText
 from mediafm.media.timed_text_encoding import decode_text
@@ -75,7 +75,7 @@ def _packets(
     for other in container.streams:
         other.discard = Discard.default if other.index == stream.index else Discard.all
     try:
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             if packet.size:
                 yield packet
     except av.error.FFmpegError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from mediafm.config import MediaLimits
 from mediafm.errors import NotFoundError, UnusableMediaError
-from mediafm.media.container import check_file, open_container
+from mediafm.media.container import check_file, open_container, packets
 
 LIMITS = MediaLimits()
 
@@ -57,3 +58,26 @@ def test_limits_stand_at_the_door(make_media) -> None:
         open_container(file, MediaLimits(max_file_bytes=10))
     with pytest.raises(UnusableMediaError, match="has 2 streams; at most 1 are read"):
         open_container(file, MediaLimits(max_streams=1))
+
+
+class Late:
+    """A container in which a stream appears in mid-file, as PyAV 18 meets it: it fails when all is read."""
+
+    def demux(self, streams: object) -> Iterator[str]:
+        yield from ("first", "second", "end of the stream")
+        raise IndexError("list index out of range")
+
+
+def test_a_stream_that_appears_in_mid_file_ends_nothing() -> None:
+    assert list(packets(Late(), [])) == ["first", "second", "end of the stream"]
+
+
+def test_two_recordings_with_other_tracks_in_one_file_are_read_to_their_end(make_media, tmp_path: Path) -> None:
+    """As a broadcast is recorded: MPEG-TS names its tracks again and again, and may name others."""
+    joined = tmp_path / "joined.ts"
+    sound = np.zeros(44_100, np.float32)
+    parts = [make_media("one.ts"), make_media("two.ts", sound=sound)]
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with open_container(str(joined), LIMITS) as container:
+        read = [packet.stream_index for packet in packets(container, container.streams.video[0]) if packet.size]
+    assert len(read) > 50
