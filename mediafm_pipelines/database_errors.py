@@ -38,7 +38,10 @@ def stating_database_errors(home: Path) -> Iterator[None]:
     except (sqlalchemy.exc.DatabaseError, sqlite3.Error) as error:
         cause = getattr(error, "orig", None) or error
         raise StoreError(
-            f"Dagster's database cannot be used ({cause})", rule=RULE, where=str(home), remedy=_remedy(str(cause), home)
+            f"Dagster's database cannot be used ({cause})",
+            rule=RULE,
+            where=str(home),
+            remedy=remedy_of(str(cause), home),
         ) from error
     except OSError as error:
         if error.errno not in FULL_DISK:
@@ -46,10 +49,13 @@ def stating_database_errors(home: Path) -> Iterator[None]:
         raise storage_error("write", error.filename or str(home), error) from error
 
 
-def _remedy(said: str, home: Path) -> str:
-    """A full disk is an I/O error to SQLite where it could not even begin to write: the disk itself is asked."""
+def remedy_of(said: str, home: Path | None = None) -> str:
+    """What to do about a database that said so.
+
+    A full disk is an I/O error to SQLite where it could not even begin to write: the disk of `home` itself is asked.
+    """
     if "locked" in said:
         return "See who holds it (a backup, another program), then run again: what was finished stays."
-    if "full" in said or (home.exists() and shutil.disk_usage(home).free < LITTLE_BYTES):
+    if "full" in said or (home is not None and home.exists() and shutil.disk_usage(home).free < LITTLE_BYTES):
         return "Free some space, then run again: what was finished stays."
     return "Look after the disk and the database, then run again: what was finished stays."

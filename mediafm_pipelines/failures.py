@@ -7,6 +7,7 @@ import dagster as dg
 from dagster._utils.error import SerializableErrorInfo
 
 from mediafm import errors
+from mediafm_pipelines.database_errors import remedy_of
 
 
 def reason_of(event: dg.DagsterEvent) -> str:
@@ -19,7 +20,13 @@ def reason_of(event: dg.DagsterEvent) -> str:
     ours = next((error for error in chain if _is_ours(error)), None)
     if ours is not None:
         return ours.message.strip().partition(": ")[2]
-    return chain[-1].message.strip() if chain else "no reason was given"
+    return _with_remedy(chain[-1]) if chain else "no reason was given"
+
+
+def _with_remedy(error: SerializableErrorInfo) -> str:
+    """What lies deepest; of a database of the state (Dagster's, MLflow's) also what to do about it."""
+    said = error.message.strip()
+    return f"{said}. {remedy_of(said)}" if error.cls_name == "OperationalError" else said
 
 
 def _chain(error: SerializableErrorInfo | None) -> list[SerializableErrorInfo]:

@@ -20,7 +20,6 @@ from mediafm.steps.agreement import compare
 from mediafm.store.files import SCRATCH_FOLDER, SCRATCH_GRACE_SECONDS
 from mediafm.store.store import Store
 from mediafm_pipelines.agreement import ask_dagster
-from mediafm_pipelines.in_flight import unfinished_runs
 from mediafm_pipelines.instance import open_instance
 from tests.e2e.command import Command, Finished, finish, select
 
@@ -44,7 +43,9 @@ preset = "tiny"
 num_bootstrap = 20
 """
 """Of all attacked roots: those of the undisturbed one; the profile is `lite` in a pool, which gives the same values."""
-ENDING_SECONDS = 20.0
+UNDER_WAY = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+LIBRARIES = "LD_LIBRARY_PATH"
+ENDING_SECONDS = 120.0
 WAIT_SECONDS = 600.0
 
 
@@ -63,7 +64,8 @@ class Attacked:
 
     root: the folder.
     command: whose processes, and theirs, bear `mark` in their environment.
-    mark: the TMPDIR of all its processes, the decoding child among them: by this they are known.
+    mark: a folder that is not there, named last among those where all its processes look for shared libraries, the
+        decoding child among them, which is given little else of an environment: by this they are known.
     """
 
     root: Path
@@ -75,12 +77,14 @@ class Attacked:
         cls, folder: Path, tables: str = "", fields: str = "", environment: Mapping[str, str] | None = None
     ) -> Attacked:
         """A root `folder/root`, not there yet, under a `mediafm.toml` of `SETTINGS`, these fields and tables."""
-        mark = folder / "temporary"
-        mark.mkdir(parents=True)
+        folder.mkdir(parents=True)
+        mark = folder / "mark"
+        libraries = ":".join([*os.environ.get(LIBRARIES, "").split(":"), str(mark)]).lstrip(":")
         file = folder / "mediafm.toml"
         file.write_text(fields + SETTINGS + tables)
         write_profile(folder)
-        return cls(root=folder / "root", command=Command(file, {"TMPDIR": str(mark), **(environment or {})}), mark=mark)
+        command = Command(file, {LIBRARIES: libraries, **(environment or {})})
+        return cls(root=folder / "root", command=command, mark=mark)
 
     def moved(self, root: Path) -> Attacked:
         """The same with another root."""
@@ -110,11 +114,11 @@ class Attacked:
 
     def processes(self) -> list[Process]:
         """All live processes that bear the mark."""
-        wanted = f"TMPDIR={self.mark}".encode()
+        wanted = str(self.mark).encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                if wanted not in (folder / "environ").read_bytes().split(b"\0"):
+                if wanted not in (folder / "environ").read_bytes():
                     continue
                 state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
                 line = (folder / "cmdline").read_text().replace("\0", " ")
@@ -164,11 +168,12 @@ class Attacked:
             time.sleep(0.05)
 
     def assert_pool_is_free(self) -> None:
-        """No run is left unfinished, and none holds a slot of the pool."""
+        """No run is said to be under way, and none holds a slot of the pool. What is queued waits for a daemon."""
 
         def ask(instance: dg.DagsterInstance) -> tuple[list[str], set[str]]:
             slots = instance.event_log_storage.get_concurrency_info(POOL)
-            return [run.run_id for run in unfinished_runs(instance)], {*slots.active_run_ids, *slots.pending_run_ids}
+            under_way = instance.get_runs(filters=dg.RunsFilter(statuses=list(UNDER_WAY)))
+            return [run.run_id for run in under_way], {*slots.active_run_ids, *slots.pending_run_ids}
 
         assert self.in_instance(ask) == ([], set())
 

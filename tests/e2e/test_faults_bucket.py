@@ -71,7 +71,7 @@ def in_bucket(few: Path, bucket: str, s3: S3Proxy, s3_endpoint: str, tmp_path: P
             client.upload_file(str(file), bucket, f"in/{file.relative_to(few)}")
     write_profile(tmp_path)
     settings = tmp_path / "mediafm.toml"
-    settings.write_text(SETTINGS + S3.format(endpoint=s3.endpoint_url, attempts=4))
+    settings.write_text(SETTINGS + S3.format(endpoint=s3.endpoint_url, attempts=6))
     yield InBucket(
         command=Command(settings),
         catalog=f"s3://{bucket}/in",
@@ -90,7 +90,7 @@ def test_a_throttling_and_cutting_bucket_costs_nothing_but_time(
     s3.choose_fault = lambda number, method, path: drawn.choice(FAULTS) if drawn.random() < FAULT_SHARE else None
     code, summary, stderr = in_bucket.run()
     assert code == 0, stderr
-    assert s3.num_faults > 20
+    assert s3.num_faults > 5
     assert summary["titles"] == few_finished.summary["titles"]
     s3.choose_fault = lambda number, method, path: None
     in_bucket.assert_whole(few_finished)
@@ -104,7 +104,7 @@ def test_a_bucket_that_is_gone_in_the_middle_is_told_and_the_next_run_completes(
     print(code, told, stderr)
     assert code == 3
     assert "Traceback" not in stderr
-    assert "s3://" in json.dumps(told) + stderr
+    assert in_bucket.bucket in json.dumps(told) + stderr
     s3.choose_fault = lambda number, method, path: None
     code, summary, stderr = in_bucket.run()
     assert code == 0, stderr

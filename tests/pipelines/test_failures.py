@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import dagster as dg
 import pytest
 
 from mediafm.errors import StoreError
+from mediafm_pipelines.database_errors import remedy_of
 from mediafm_pipelines.failures import reason_of
+
+LOCKED = "database is locked"
 
 
 def full_disk() -> None:
@@ -23,6 +28,10 @@ def foreign_error() -> None:
         raise ValueError("above") from error
 
 
+def locked_database() -> None:
+    raise sqlite3.OperationalError(LOCKED)
+
+
 def told() -> None:
     raise dg.Failure("two titles failed")
 
@@ -32,6 +41,10 @@ def told() -> None:
     [
         (full_disk, "store/a: cannot write; there is room. Free some space."),
         (foreign_error, "KeyError: 'beneath'"),
+        (
+            locked_database,
+            f"sqlite3.OperationalError: {LOCKED}. {remedy_of(LOCKED)}",
+        ),
         (told, "two titles failed"),
     ],
 )
