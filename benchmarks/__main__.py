@@ -34,6 +34,7 @@ ORDER = (
     "probes",
     "lineage",
     "orchestration",
+    "scale",
 )
 MODULES = {"small": "small_catalogues"}
 """Benchmarks whose module has a longer name."""
