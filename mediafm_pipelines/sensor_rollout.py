@@ -5,7 +5,8 @@ vectors (`mediafm.steps.in_context`), or whether readers may be moved (`mediafm.
 
 The cursor: `began` (when there was none; sets run keys apart from those of a cursor that was reset), `champion` (the
 checkpoint that it counts for), `tried` (title -> runs asked for over it that left it without vectors), `idle` (the
-state of ledger and pointers in which nothing was to be done: that one is not looked into again).
+state of ledger and pointers in which nothing was to be done: that one is not looked into again), `serves` (how often in
+a row it asked for serving and found readers waiting all the same).
 """
 
 import time
@@ -44,7 +45,7 @@ def reembed_sensor(config: Config, jobs: Sequence[Any]) -> dg.SensorDefinition:
         from mediafm.steps.in_context import titles_to_embed
         from mediafm.steps.promotion import needs_serving
 
-        begun = {"began": int(time.time()), "champion": "", "tried": {}, "idle": ""}
+        begun = {"began": int(time.time()), "champion": "", "tried": {}, "idle": "", "serves": 0}
         cursor = {**begun, **(read_cursor(context.cursor) or {})}
         runs = unfinished_runs(context.instance)
         if serving := [run for run in runs if makes(run, SERVE_JOB, "served_manifest")]:
@@ -58,9 +59,10 @@ def reembed_sensor(config: Config, jobs: Sequence[Any]) -> dg.SensorDefinition:
                 return _nothing("nothing has changed since nothing was to be done", cursor)
             lacking = titles_to_embed(work)
             readers_wait = needs_serving(work)
+        serves = cursor["serves"] if cursor["champion"] == champion and readers_wait else 0
         tried = cursor["tried"] if cursor["champion"] == champion else {}
         tried = {title_id: count for title_id, count in tried.items() if title_id in set(lacking)}
-        cursor = {**cursor, "champion": champion, "tried": tried, "idle": ""}
+        cursor = {**cursor, "champion": champion, "tried": tried, "idle": "", "serves": serves}
         in_flight = titles_in_flight(runs, context.instance.get_dynamic_partitions("titles"))
         wanted = [one for one in lacking if one not in in_flight and tried.get(one, 0) < settings.max_attempts]
         if wanted and len(tried) < MAX_REMEMBERED:
@@ -68,12 +70,7 @@ def reembed_sensor(config: Config, jobs: Sequence[Any]) -> dg.SensorDefinition:
         if in_flight & set(lacking):
             return _nothing(f"{len(in_flight & set(lacking))} titles are being embedded", cursor)
         if readers_wait:
-            request = dg.RunRequest(
-                run_key=f"serve:{champion[:16]}:{state}:{cursor['began']}",
-                job_name=SERVE_JOB,
-                tags={tags.REQUESTED_BY: NAME},
-            )
-            return dg.SensorResult(run_requests=[request], cursor=written_cursor({**cursor, "idle": state}))
+            return _serve(cursor, state, settings.max_attempts)
         said = f"; {len(lacking)} titles have no vectors after all, and wait for `mediafm run`" if lacking else ""
         return _nothing(f"every title has its vectors by {champion[:16]}{said}", {**cursor, "idle": state})
 
@@ -103,8 +100,22 @@ def _embed(
     return dg.SensorResult(
         run_requests=[_request(each, cursor, tried) for each in ranges],
         dynamic_partitions_requests=[titles_partitions.build_add_request(added)] if added else [],
-        cursor=written_cursor({**cursor, "tried": tried}),
+        cursor=written_cursor({**cursor, "tried": tried, "serves": 0}),
     )
+
+
+def _serve(cursor: dict[str, Any], state: str, max_attempts: int) -> dg.SensorResult:
+    """Asks for serving; a few times in a row at most, or a run that does not bring it about would be asked for ever."""
+    cursor = {**cursor, "idle": state, "serves": cursor["serves"] + 1}
+    if cursor["serves"] > max_attempts:
+        why = f"{max_attempts} runs of {SERVE_JOB} changed nothing: look at them, and reload the code location if "
+        return _nothing(f"{why}mediafm.toml was changed", {**cursor, "serves": max_attempts})
+    request = dg.RunRequest(
+        run_key=f"serve:{cursor['champion'][:16]}:{state}:{cursor['began']}",
+        job_name=SERVE_JOB,
+        tags={tags.REQUESTED_BY: NAME},
+    )
+    return dg.SensorResult(run_requests=[request], cursor=written_cursor(cursor))
 
 
 def _request(titles: TitleRange, cursor: dict[str, Any], tried: dict[str, int]) -> dg.RunRequest:

@@ -101,3 +101,19 @@ def test_a_title_that_stays_without_vectors_is_given_up_and_holds_nobody(ticks: 
     assert [key.startswith("serve:") for key in keys] == [False, False, True]
     promote(config, NEW)
     assert any("a" in request.run_key for request in ticks.tick().run_requests), "another champion, another try"
+
+
+def test_serving_that_changes_nothing_is_asked_for_a_few_times_only(ticks: Ticks, config: Config) -> None:
+    promote(config, OLD, *TITLES)
+    for number in range(2):
+        (serve,) = ticks.tick().run_requests
+        assert serve.job_name == "serve_job"
+        ticks.runs_end(dg.DagsterRunStatus.SUCCESS)
+        with Workspace.open(config) as work:
+            ingested(work, f"another-{number}")  # the ledger moves, readers wait as before
+            embedded(work, OLD, f"another-{number}")
+    assert "2 runs of serve_job changed nothing" in ticks.tick().skip_message
+    assert ticks.tick().run_requests == []
+    promote(config, NEW, *TITLES, "another-0", "another-1")
+    (serve,) = ticks.tick().run_requests
+    assert serve.run_key.startswith(f"serve:{NEW[:16]}"), "another champion, another try"
