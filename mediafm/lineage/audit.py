@@ -9,7 +9,7 @@ from mediafm.errors import NotFoundError
 from mediafm.lineage.audit_tree import AuditNode
 from mediafm.lineage.audited import AuditedLedger, Row, Tally, plain, tally_facts, value_facts, whole_sha256
 from mediafm.lineage.fingerprint import short
-from mediafm.lineage.tables import TABLES
+from mediafm.lineage.tables import REMOVED, TABLES
 from mediafm.types import Json
 
 
@@ -68,9 +68,10 @@ def audit_checkpoint(ledger: AuditedLedger, sha256: str) -> AuditNode:
     )
 
 
-_VALUES = """
+_VALUES = f"""
 SELECT table_name, title_id, fingerprint, object_key, sha256
 FROM ledger WHERE checkpoint_sha256 = $checkpoint AND state = 'ok' AND title_id <> ''
+    AND table_name <> '{REMOVED}'
 ORDER BY title_id, table_name, fingerprint, generation LIMIT $limit
 """
 """A value that was made twice stands there twice, the one that holds last."""

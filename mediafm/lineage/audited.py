@@ -22,7 +22,8 @@ MIN_SHA_DIGITS = 6
 class Tally:
     """Values of one table by one producer.
 
-    num_titles: how many titles have one. num_current: how many of the values are current.
+    num_titles: how many titles have one. num_current: how many of the values are current. num_removed: how many were
+        removed by `mediafm gc` and not made again.
     runs: the runs that recorded them, sorted.
     """
 
@@ -31,6 +32,7 @@ class Tally:
     num_titles: int
     num_records: int
     num_current: int
+    num_removed: int
     runs: tuple[str, ...]
 
 
@@ -101,6 +103,7 @@ def tally_facts(tally: Tally, limit: int) -> dict[str, Json]:
         "producer_id": tally.producer_id,
         "num_titles": tally.num_titles,
         "num_current": tally.num_current,
+        "num_removed": tally.num_removed,
         "num_runs": len(tally.runs),
         "runs": list(tally.runs[:limit]),
     }

@@ -15,6 +15,8 @@ FACETS = ("video", "audio", "text", "metadata")
 
 ROOT_TABLES = ("manifests", "checkpoints", "decisions", "served", "evaluations", "heads")
 """What the ledger calls things that belong to no single title; their rows have the title id ""."""
+REMOVED = "removed"
+"""The ledger's table of values that `mediafm gc` removed: each by its title, producer, fingerprint and generation."""
 
 
 @dataclass(frozen=True, kw_only=True)

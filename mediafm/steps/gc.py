@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 
 from mediafm.errors import ConflictError
 from mediafm.lineage.records import LedgerRecord
-from mediafm.lineage.tables import TABLES
+from mediafm.lineage.tables import REMOVED, TABLES
 from mediafm.steps.kept import Kept, is_value, kept_in, state_of
 from mediafm.steps.workspace import Workspace
 from mediafm.store.ledger_files import ledger_keys
 from mediafm.store.sql import open_duckdb, paths
 from mediafm.store.store import STORE_FOLDER, Store
-from mediafm.store.verify_parts import REMOVED
 from mediafm.types import Json
 
 ASSET = "gc"

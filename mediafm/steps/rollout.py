@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mediafm.lineage.fingerprint import Identity
+from mediafm.lineage.tables import REMOVED
 from mediafm.steps.checkpoints import checkpoint_record
 from mediafm.steps.producers import checkpoint_producers
 from mediafm.steps.say_titles import named
@@ -18,7 +19,6 @@ from mediafm.store.current import CONTEXTUAL, Choice
 from mediafm.store.pointers import CHAMPION, PRODUCERS, SERVING, Pointer, Pointers
 from mediafm.store.sql import quoted
 from mediafm.store.store import Store
-from mediafm.store.verify_parts import REMOVED
 from mediafm.store.views import connect, pointed
 from mediafm.types import Json
 

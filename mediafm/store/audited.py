@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from mediafm.lineage.audited import DEFAULT_LIMIT, Row, StaleGroup, Tally
 from mediafm.lineage.tables import TABLES
 from mediafm.store.current import Choice
-from mediafm.store.index import SLOTS, STATES
+from mediafm.store.index import REMOVED_NUMBER, SLOTS, STATES
 from mediafm.store.snapshot import Snapshot
 from mediafm.store.store import Store
 from mediafm.store.views import open_snapshot
@@ -198,8 +199,31 @@ class OpenedLedger:
             num_titles=len(_different(title_R)),
             num_records=len(rows_R),
             num_current=num_current,
+            num_removed=self._num_removed(rows_R),
             runs=tuple(sorted(runs[code] for code in _different(self._codes("run_id")[rows_R]))),
         )
+
+    def _num_removed(self, rows_R: NDArray[np.int64]) -> int:
+        """How many of one producer's values were removed after they were made last."""
+        gone_G = self._gone[self._codes("producer_id")[self._gone] == self._codes("producer_id")[rows_R[0]]]
+        if not len(gone_G):
+            return 0
+        index, rows = self._snapshot.index, np.concatenate([rows_R, gone_G])
+        values = np.stack([index.titles[1][rows].astype(np.uint64), index.fingerprint_N[rows]])
+        different, place = np.unique(values, axis=1, return_inverse=True)
+        made, removed = np.full((2, different.shape[1]), -1)
+        np.maximum.at(made, place[: len(rows_R)], index.generation_N[rows_R])
+        np.maximum.at(removed, place[len(rows_R) :], index.generation_N[gone_G])
+        return int(np.count_nonzero((made >= 0) & (removed >= made)))
+
+    @cached_property
+    def _gone(self) -> NDArray[np.int64]:
+        """The rows that tell of a removal."""
+        index = self._snapshot.index
+        is_gone_N = index.table_N == REMOVED_NUMBER
+        if self._until_us is not None:
+            is_gone_N &= index.recorded_N <= self._until_us
+        return np.flatnonzero(is_gone_N)
 
 
 @contextmanager

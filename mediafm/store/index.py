@@ -28,7 +28,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mediafm.lineage.fingerprint import fingerprint, short
-from mediafm.lineage.tables import FACETS, TABLES
+from mediafm.lineage.tables import FACETS, REMOVED, TABLES
 from mediafm.store.sql import paths, quoted
 from mediafm.store.store import Store
 from mediafm.types import TitleState
@@ -42,8 +42,8 @@ SLOTS: Mapping[str, tuple[str, ...]] = {
 NUM_SLOTS = max(map(len, SLOTS.values()))
 STATES = tuple(TitleState)
 TABLE_NUMBERS = {name: number for number, name in enumerate(TABLES)}
-OTHER_TABLE = 255
-"""Of rows that belong to no single title."""
+REMOVED_NUMBER, OTHER_TABLE = len(TABLES), 255
+"""Of rows that tell of a removal, and of rows that belong to no single title."""
 _TEXTS = ("producer_id", "run_id", "checkpoint_sha256")
 """Columns of few different texts."""
 
@@ -70,7 +70,7 @@ def _position(column: str, names: Sequence[str], otherwise: int) -> str:
 INDEX_SQL = f"""
 SELECT
     hash(title_id) AS title,
-    {_position("table_name", list(TABLES), OTHER_TABLE)} AS table_number,
+    {_position("table_name", [*TABLES, REMOVED], OTHER_TABLE)} AS table_number,
     {_position("state", list(STATES), len(STATES))} AS state,
     generation,
     hash(fingerprint) AS fingerprint,
@@ -89,7 +89,8 @@ class LedgerIndex:
     """The rows of a ledger, or of some of its titles, source after source.
 
     sources: the relations that the rows stand in, with the number of rows of each; a row's number counts them all.
-    title_N: hash of the title's id. table_N: place in `TABLES`, or `OTHER_TABLE`. state_N: place in `STATES`.
+    title_N: hash of the title's id. table_N: place in `TABLES`, `REMOVED_NUMBER` or `OTHER_TABLE`. state_N: place in
+        `STATES`.
     fingerprint_N, slots_SN: hashes; 0 for an input that a row does not name. beginning_N: a fingerprint's first 16
         digits, whose order is the fingerprints'. tie_N: of equal rows decides who goes first. recorded_N: microseconds
         since 1970, UTC.
@@ -207,16 +208,20 @@ def _keep(file: Path, table: pa.Table) -> None:
 
 def _numbers(table: pa.Table, name: str) -> NDArray[Any]:
     column = table.column(name)
-    chunk = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    numbers: NDArray[Any] = chunk.to_numpy(zero_copy_only=False)
-    return numbers
+    return _array(column.chunk(0) if column.num_chunks == 1 else column.combine_chunks())
+
+
+def _array(numbers: pa.Array) -> NDArray[Any]:
+    """The numbers, not copied. `to_numpy` would import pandas, half a second in each process that looks."""
+    found: NDArray[Any] = numbers.to_numpy(zero_copy_only=False) if numbers.null_count else np.from_dlpack(numbers)
+    return found
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[Sequence[str], NDArray[np.int32]]:
     if not len(column):
         return [], np.empty(0, np.int32)
     chunks = column.unify_dictionaries().chunks
-    codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in chunks]
+    codes = [_array(chunk.indices) for chunk in chunks]
     return chunks[0].dictionary.to_pylist(), codes[0] if len(codes) == 1 else np.concatenate(codes)
 
 

@@ -111,7 +111,9 @@ def _make_relation(
     for number, (_, own) in enumerate(index.by_source(rows)):
         if len(own):
             ids = f"_{name.strip('_')}_{number}"
-            connection.register("_numbered", pa.table({"number": own}))
+            # From the buffer: `pa.array` of a NumPy array would import pandas.
+            numbers = pa.Array.from_buffers(pa.int64(), len(own), [None, pa.py_buffer(np.ascontiguousarray(own))])
+            connection.register("_numbered", pa.table({"number": numbers}))
             connection.execute(f"CREATE TEMP TABLE {ids} AS SELECT number FROM _numbered")
             connection.unregister("_numbered")
             queries.append(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mediafm.errors import ConfigError, MediaFMError
 from mediafm.lineage.records import LEDGER_SCHEMA, LedgerRecord
-from mediafm.lineage.tables import TABLES
+from mediafm.lineage.tables import REMOVED, TABLES
 from mediafm.store.folders import folder_paths
 from mediafm.store.ledger_files import ledger_keys
 from mediafm.store.sql import open_duckdb, paths
@@ -20,8 +20,6 @@ from mediafm.store.verify import complaints_about
 from mediafm.types import Json
 
 MAX_FINDINGS = 10
-REMOVED = "removed"
-"""The ledger's table of values that `mediafm gc` removed: each by its title, fingerprint and generation."""
 _ROWS_AT_ONCE = 500
 _RECORDED = f"""
 SELECT {", ".join(LEDGER_SCHEMA.names)} FROM read_parquet($paths, union_by_name = true) r

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from mediafm.cli.main import library
 from mediafm.config import Config
 from mediafm.errors import ConflictError, IntegrityError, NotFoundError
+from mediafm.lineage.tables import REMOVED
 from mediafm.steps.gc import collect
 from mediafm.steps.kept import kept_in
 from mediafm.steps.producers import Producer, checkpoint_producers
@@ -19,10 +20,11 @@ from mediafm.steps.rollout import reach_of
 from mediafm.steps.serving import serve
 from mediafm.steps.training import make_manifest
 from mediafm.steps.workspace import Workspace
+from mediafm.store.audited import open_audited
 from mediafm.store.pointers import PRODUCERS, SERVING
 from mediafm.store.store import Store
 from mediafm.store.tombstones import put_hold
-from mediafm.store.verify_parts import REMOVED, verify_part
+from mediafm.store.verify_parts import verify_part
 from mediafm.store.views import connect, records
 from mediafm.testing.stored_titles import make, producer_ids
 from mediafm.types import Json
@@ -146,7 +148,10 @@ def test_each_removal_is_on_record_and_a_dry_run_removes_nothing(workspace: Work
 def test_a_checkpoint_whose_vectors_were_removed_is_said_to_lack_them(workspace: Workspace) -> None:
     retired(workspace)
     assert reach_of(workspace.store, OLDEST).embedded == {"a", "b"}
+    assert made_and_removed(workspace, OLDEST) == (2, 0)
     collect(workspace)
+    assert made_and_removed(workspace, OLDEST) == (2, 2)
+    assert made_and_removed(workspace, OLD) == (2, 0)
     reach = reach_of(workspace.store, OLDEST)
     assert (reach.embedded, reach.unfilled) == (frozenset(), ("a", "b"))
     assert reach_of(workspace.store, OLD).embedded == {"a", "b"}
@@ -156,6 +161,14 @@ def test_a_checkpoint_whose_vectors_were_removed_is_said_to_lack_them(workspace:
             workspace.ledger.add(again(record))
     workspace.ledger.flush()
     assert reach_of(workspace.store, OLDEST).embedded == {"a", "b"}, "they were made again"
+    assert made_and_removed(workspace, OLDEST) == (2, 0)
+
+
+def made_and_removed(workspace: Workspace, sha256: str) -> tuple[int, int]:
+    """As an audit counts a checkpoint's shot vectors."""
+    with open_audited(workspace.store) as opened:
+        (tally,) = (one for one in opened.made_by_checkpoint(sha256) if one.table == "contextual_embeddings")
+    return tally.num_titles, tally.num_removed
 
 
 def again(record: Any) -> Any:
