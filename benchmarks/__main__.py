@@ -35,8 +35,9 @@ ORDER = (
     "lineage",
     "orchestration",
     "scale",
+    "partitions",
 )
-MODULES = {"small": "small_catalogues"}
+MODULES = {"small": "small_catalogues", "partitions": "scale_partitions"}
 """Benchmarks whose module has a longer name."""
 PIPE_WIDTH = 180
 
