@@ -12,8 +12,10 @@ from mediafm.lineage.fingerprint import Identity
 from mediafm.lineage.records import FIRST_GENERATION, REBUILT_GENERATION, LedgerRecord, RunInfo
 from mediafm.lineage.tables import FACETS, TABLES
 from mediafm.store.facts import LARGE_TABLES, facts_of
+from mediafm.store.folders import CHECKPOINTS, folder_key
 from mediafm.store.ledger import LedgerWriter
 from mediafm.store.ledger_files import ledger_keys
+from mediafm.store.rebuild_checkpoints import record_of_checkpoint, unnamed_checkpoints
 from mediafm.store.sql import open_duckdb, paths
 from mediafm.store.store import STORE_FOLDER, SUFFIX, Store
 from mediafm.store.tombstones import deny_list, forgotten_record
@@ -40,7 +42,7 @@ class Rebuilt:
 
 
 def rebuild_ledger(store: Store, run: RunInfo) -> Rebuilt:
-    """Add a record for each file of the store that no record names. Existing records stay and go before the added ones.
+    """Add a record for each value and checkpoint that no record names. Existing ones stay and go before the added.
 
     This is the one place that lists the whole store.
 
@@ -65,6 +67,14 @@ def rebuild_ledger(store: Store, run: RunInfo) -> Rebuilt:
             if record.table == "titles":
                 raw_records[record.title_id] = raw_records.get(record.title_id, 0) + 1
         num_rows += _record_tombstones(store, ledger)
+        ledger.flush()  # what a checkpoint read is looked up there
+        for sha256 in unnamed_checkpoints(store):
+            try:
+                ledger.add(record_of_checkpoint(store, sha256))
+            except IntegrityError:
+                damaged.append(folder_key(CHECKPOINTS, sha256))
+                continue
+            num_rows += 1
     several = tuple(sorted(title_id for title_id, count in raw_records.items() if count > 1))
     return Rebuilt(num_rows=num_rows, damaged=tuple(damaged), ambiguous_titles=several)
 
