@@ -25,7 +25,7 @@ QUIET = (
     "--disable-sync",
     "--hide-scrollbars",
 )
-TIMEOUT_SECONDS = 300.0
+TIMEOUT_SECONDS = 600.0
 """Of patience, no goal: the machine may be busy."""
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
