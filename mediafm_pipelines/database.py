@@ -4,12 +4,14 @@ Belongs here: what only that database needs. Does not belong here: where the ins
 (`mediafm_pipelines.instance`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 import dagster as dg
 
-from mediafm.errors import ConfigError
+from mediafm.errors import ConfigError, StoreError
 from mediafm.postgres import connected, only_process
 from mediafm.servers import ServerSettings
 
@@ -41,6 +43,29 @@ def check_database(servers: ServerSettings) -> None:
         )
     with connected(url, WHERE):
         pass
+
+
+@contextmanager
+def stating_server_errors(servers: ServerSettings) -> Iterator[None]:
+    """Around work on Dagster's instance; nothing where it lies on this machine.
+
+    Raises:
+        StoreError: the server went away meanwhile, and Dagster has tried often enough.
+    """
+    if servers.dagster is None:
+        yield
+        return
+    from dagster_postgres.utils import DagsterPostgresException
+
+    try:
+        yield
+    except DagsterPostgresException as error:
+        raise StoreError(
+            " ".join(str(getattr(error.__cause__, "orig", None) or error).split()),
+            rule="the database must answer",
+            where=WHERE,
+            remedy="Look after the server, then run again: what was finished stays.",
+        ) from error
 
 
 def claim_database(instance: dg.DagsterInstance, servers: ServerSettings, root: str) -> None:

@@ -18,7 +18,7 @@ from mediafm.config import Config
 from mediafm.errors import ConfigError
 from mediafm.servers import ServerSettings
 from mediafm_pipelines import tags
-from mediafm_pipelines.database import check_database, claim_database, postgres_settings
+from mediafm_pipelines.database import check_database, claim_database, postgres_settings, stating_server_errors
 from mediafm_pipelines.database_errors import stating_database_errors
 
 ROOT_FILE = "root.json"
@@ -99,7 +99,7 @@ def open_instance(config: Config) -> Iterator[dg.DagsterInstance]:
     home = prepare_instance(config)
     if config.servers.dagster is not None:
         check_database(config.servers)
-    with stating_database_errors(home), _opened(home) as instance:
+    with stating_server_errors(config.servers), stating_database_errors(home), _opened(home) as instance:
         if config.servers.dagster is not None:
             claim_database(instance, config.servers, config.root_name)
         yield instance

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 import yaml
 
 from mediafm.config import Config
@@ -45,6 +46,17 @@ def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(database, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"dagster_postgres is not installed.*pip install 'mediafm\[postgres\]'"):
         database.check_database(VARIABLE)
+
+
+def test_a_server_that_goes_away_meanwhile_is_told_in_its_own_words() -> None:
+    utils = pytest.importorskip("dagster_postgres.utils", reason="pip install 'mediafm[postgres]'")
+    said = "could not connect to server\n\tIs it running?"
+    gone = sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception(said))
+    told = r"servers\.dagster: could not connect to server Is it running\?; .*run again"
+    with pytest.raises(StoreError, match=told), database.stating_server_errors(VARIABLE):
+        raise utils.DagsterPostgresException("too many retries for DB connection") from gone
+    with database.stating_server_errors(ServerSettings()):
+        pass
 
 
 def test_a_root_that_was_moved_is_told_which_file_to_write(tmp_path: Path) -> None:
