@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from duckdb import DuckDBPyConnection
+
 from mediafm.config import Config
 from mediafm.steps.checkpoints import checkpoint_record, load_checkpoint
 from mediafm.steps.existing import existing_store
@@ -27,7 +29,11 @@ FROM title_status ORDER BY title_id
 def title_rows(store: Store, title_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Each title's state, reason, shots, duration and coverage."""
     with connect(store, title_ids, tables=()) as connection:
-        rows = connection.execute(_STATUS).fetchall()
+        return _title_rows(connection)
+
+
+def _title_rows(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
+    rows = connection.execute(_STATUS).fetchall()
     return [
         {
             "title_id": title_id,
@@ -56,7 +62,11 @@ def title_notes(store: Store, title_ids: Sequence[str] | None = None) -> dict[st
     """What was odd about titles that are ok: files that end too early, pictures and sound that were damaged half-way,
     timed text that could not be read."""
     with connect(store, title_ids, tables=()) as connection:
-        rows = connection.execute(_NOTES).fetchall()
+        return _title_notes(connection)
+
+
+def _title_notes(connection: DuckDBPyConnection) -> dict[str, list[str]]:
+    rows = connection.execute(_NOTES).fetchall()
     notes: dict[str, list[str]] = {}
     for title_id, table, details in rows:
         found = json.loads(details)["problems" if table == "cues" else "notes"]
@@ -67,14 +77,15 @@ def title_notes(store: Store, title_ids: Sequence[str] | None = None) -> dict[st
 def root_status(config: Config) -> dict[str, Any]:
     """Everything that `mediafm status` shows."""
     store = existing_store(config)
-    titles = title_rows(store)
+    with connect(store, tables=()) as connection:
+        titles, notes = _title_rows(connection), _title_notes(connection)
     pointers = Pointers(store)
     stands = rollout(store)
     return {
         "root": config.root_name,
         "titles": titles,
         "states": dict(sorted(Counter(title["state"] for title in titles).items())),
-        "notes": title_notes(store),
+        "notes": notes,
         "transcribed": _transcribed(titles),
         "champion": _pointer_json(pointers, CHAMPION),
         "serving": _pointer_json(pointers, SERVING),
