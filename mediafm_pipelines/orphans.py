@@ -5,9 +5,13 @@ killed `mediafm run` would show as running, and block the next one, for ever. Of
 of the code location sees the end, unless it ends with them.
 """
 
+import errno
+import json
 import socket
 
 import dagster as dg
+from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from mediafm_pipelines import tags
 
@@ -42,6 +46,19 @@ def _names_process_of(run: dg.DagsterRun) -> bool:
     return run.parent_run_id is None or run.tags.get(tags.PROCESS_OF) == run.run_id
 
 
+def _lost_its_server(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run of the daemon ended with the server of its code location before its first step claimed it.
+
+    Asked only where all runs are this machine's, as SQLite's are: the server's socket says nothing of another machine.
+    """
+    place = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("socket")
+    is_local = isinstance(instance.run_storage, SqliteRunStorage)
+    if run.status is not dg.DagsterRunStatus.STARTED or place is None or not is_local:
+        return False
+    with socket.socket(socket.AF_UNIX) as caller:
+        return caller.connect_ex(place) in (errno.ENOENT, errno.ECONNREFUSED)
+
+
 def fail_orphans(instance: dg.DagsterInstance) -> list[str]:
     """Marks every orphaned run as failed and frees its pool slots; returns the runs' ids.
 
@@ -51,9 +68,14 @@ def fail_orphans(instance: dg.DagsterInstance) -> list[str]:
     host, boot_id = socket.gethostname(), tags.boot_id()
     found = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(UNFINISHED))):
-        if not _names_process_of(run) or not is_orphan(dict(run.tags), host, boot_id):
+        is_claimed = tags.PID in run.tags and _names_process_of(run)
+        if is_claimed and is_orphan(dict(run.tags), host, boot_id):
+            reason = f"The process of this run (pid {run.tags[tags.PID]}) is gone: it was killed."
+        elif not is_claimed and _lost_its_server(instance, run):
+            reason = "The server that began this run is gone, and no step of it had begun."
+        else:
             continue
-        instance.report_run_failed(run, f"The process of this run (pid {run.tags[tags.PID]}) is gone: it was killed.")
+        instance.report_run_failed(run, reason)
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         found.append(run.run_id)
     _free_slots_of_the_dead(instance, host, boot_id)

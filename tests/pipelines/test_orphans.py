@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.launcher.default_run_launcher import GRPC_INFO_TAG
 
 from mediafm.config import Config
 from mediafm_pipelines import tags
@@ -112,3 +113,16 @@ def test_a_slot_that_a_killed_run_left_is_free_although_somebody_else_marked_the
         assert holders() == {dead, alive}
         assert fail_orphans(instance) == [], "it was marked before"
         assert holders() == {alive}, "who lives frees its slot itself"
+
+
+def test_a_run_whose_server_ended_before_its_first_step_is_marked_as_failed(tmp_path: Path) -> None:
+    gone, alive = str(tmp_path / "gone"), str(tmp_path / "alive")
+    with socket.socket(socket.AF_UNIX) as server, dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        server.bind(alive)
+        server.listen()
+        lost, begun = (
+            start_run(instance, {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": place})})
+            for place in (gone, alive)
+        )
+        assert fail_orphans(instance) == [lost]
+        assert instance.get_run_by_id(begun).status is dg.DagsterRunStatus.STARTED
