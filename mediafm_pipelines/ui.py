@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import click
 
 from mediafm.config import Config, load_config, load_profile
+from mediafm.errors import ConfigError
 from mediafm_pipelines.definitions import FLAGS_VARIABLE
 from mediafm_pipelines.instance import foreign_home, open_instance, prepare_instance
 from mediafm_pipelines.orphans import fail_orphans
@@ -26,9 +28,11 @@ def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
     """Runs until Ctrl-C or until one of the servers ends; returns the exit code.
 
     Raises:
-        ConfigError: the profile is none that the servers could load.
+        ConfigError: the profile is none that the servers could load, or a port is taken.
     """
     load_profile(config.profile)
+    for each in {port, 0 if config.servers.has_mlflow_server else mlflow_port} - {0}:
+        _check_free(host, each)
     foreign = foreign_home(config)
     if foreign:
         click.echo(f"DAGSTER_HOME is {foreign}; this UI shows {config.state_path / 'dagster'} instead.", err=True)
@@ -53,6 +57,19 @@ def serve_ui(config: Config, host: str, port: int, mlflow_port: int) -> int:
         click.echo(f"MLflow:  http://{host}:{mlflow_port}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return _until_one_ends([subprocess.Popen(command, env=environment, start_new_session=True) for command in commands])
+
+
+def _check_free(host: str, port: int) -> None:
+    """Dagster's webserver alone would end, unseen, and its daemon go on. Raises `ConfigError`."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on ({error.strerror})",
+            rule="each server has a port of its own",
+            where="--port, --mlflow-port",
+            remedy="Give others, or end what listens there.",
+        ) from error
 
 
 def _flags(config: Config) -> dict[str, Any]:
