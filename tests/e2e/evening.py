@@ -136,7 +136,7 @@ class Evening:
 
     def records(self, table: str) -> list[LedgerRecord]:
         """Records that belong to no single title, in the order of their time."""
-        return records(Store(self.config.root_path), [table])
+        return sorted(records(Store(self.config.root_path), [table]), key=lambda record: record.recorded_at)
 
     def decided(self, num_titles: int) -> dict[str, Any] | None:
         """The gate's decision about a checkpoint that was trained on so many titles."""
