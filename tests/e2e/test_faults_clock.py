@@ -16,45 +16,52 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 BACK = timedelta(days=2)
 SHIM = '''
-"""Loaded by Python at its start: once a file `back` lies beside it, this process lives so many seconds earlier."""
+"""Loaded by Python at its start: once a file `back` lies beside it, this process lives so many seconds earlier.
+
+Python's `time`, and `datetime` in the modules that stamp records. (The class itself cannot be replaced for all: C code
+knows its size.)
+"""
 
 import datetime
+import importlib.machinery
 import pathlib
+import sys
 import time
 
 _BACK = pathlib.Path(__file__).with_name("back")
-_time, _time_ns, _Real = time.time, time.time_ns, datetime.datetime
+_STAMPING = {"mediafm.store.ledger", "mediafm.store.pointers", "mediafm.store.tombstones"}
+_time, _time_ns = time.time, time.time_ns
 
 
 def _seconds():
     return float(_BACK.read_text()) if _BACK.exists() else 0.0
 
 
-class _Kind(type):
-    def __instancecheck__(cls, value):
-        return isinstance(value, _Real)
-
-    def __subclasscheck__(cls, other):
-        return issubclass(other, _Real)
-
-
-class datetime_(_Real, metaclass=_Kind):
-    def __new__(cls, *arguments, **named):
-        return _Real(*arguments, **named)
-
+class _Earlier(datetime.datetime):
     @classmethod
     def now(cls, tz=None):
-        return _Real.now(tz) - datetime.timedelta(seconds=_seconds())
-
-    @classmethod
-    def utcnow(cls):
-        return _Real.utcnow() - datetime.timedelta(seconds=_seconds())
+        return datetime.datetime.now(tz) - datetime.timedelta(seconds=_seconds())
 
 
-datetime_.__name__ = datetime_.__qualname__ = "datetime"
+class _Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name not in _STAMPING:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            module.datetime = _Earlier
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+sys.meta_path.insert(0, _Finder)
 time.time = lambda: _time() - _seconds()
 time.time_ns = lambda: _time_ns() - int(_seconds() * 1e9)
-datetime.datetime = datetime_
 '''
 
 RECORDED = "SELECT min(recorded_at), max(recorded_at) FROM ledger"
