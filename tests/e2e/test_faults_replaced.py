@@ -97,8 +97,9 @@ def assert_refused_then_completes(
     after = attacked.run(films)
     assert after.summary["titles"] == renewed.summary["titles"]
     attacked.assert_whole(renewed.root)
-    ((sha256,),) = select(attacked.root, f"SELECT media_sha256 FROM titles WHERE title_id = '{other.stem}'")
-    assert select(attacked.root, MADE_OF.format(title_id=film.stem, sha256=sha256)) == []
+    ((sha256,),) = select(attacked.root, f"SELECT media_sha256 FROM title_status WHERE title_id = '{other.stem}'")
+    of_old_bytes = select(attacked.root, MADE_OF.format(title_id=film.stem, sha256=sha256))
+    assert of_old_bytes == [("metadata_embeddings",)], "made of the file beside the film, which is the same one"
 
 
 def test_a_film_replaced_between_probe_and_decode(films: Path, renewed: Finished, tmp_path: Path) -> None:
