@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mediafm.errors import IntegrityError
+from mediafm.errors import IntegrityError, NotFoundError
 from mediafm.lineage.fingerprint import Identity
 from mediafm.lineage.records import FIRST_GENERATION, REBUILT_GENERATION, LedgerRecord, RunInfo
 from mediafm.lineage.tables import FACETS, TABLES
@@ -32,7 +32,7 @@ class Rebuilt:
     """What a rebuild did.
 
     num_rows: records added.
-    damaged: keys of files that are no valid value; they have no record.
+    damaged: keys of files that are no valid value, and of checkpoints' folders that are none; they have no record.
     ambiguous_titles: titles with several raw records of which no run says which is the newest: the next scan decides.
     """
 
@@ -71,7 +71,7 @@ def rebuild_ledger(store: Store, run: RunInfo) -> Rebuilt:
         for sha256 in unnamed_checkpoints(store):
             try:
                 ledger.add(record_of_checkpoint(store, sha256))
-            except IntegrityError:
+            except (IntegrityError, NotFoundError):
                 damaged.append(folder_key(CHECKPOINTS, sha256))
                 continue
             num_rows += 1

@@ -43,10 +43,11 @@ def record_of_checkpoint(store: Store, sha256: str) -> LedgerRecord:
 
     Raises:
         IntegrityError: folder or manifest is damaged, or nothing is left of what it read.
+        NotFoundError: its manifest is not there.
     """
     key = folder_key(CHECKPOINTS, sha256)
     files = read_folder(store, key)
-    config: dict[str, Any] = json.loads(files[CONFIG_FILE])
+    config = _config(files.get(CONFIG_FILE, b""), key)
     details: dict[str, Json] = {"producers": _producers(store, config["manifest_sha256"], key), "rebuilt": True}
     return LedgerRecord(
         asset="mediafm_checkpoint",
@@ -62,6 +63,20 @@ def record_of_checkpoint(store: Store, sha256: str) -> LedgerRecord:
         checkpoint_sha256=sha256,
         details={**details, "space": fingerprint(config["space"])},
     )
+
+
+def _config(content: bytes, where: str) -> dict[str, Any]:
+    """What a checkpoint's configuration says of its manifest and space."""
+    try:
+        config = json.loads(content)
+        return {name: config[name] for name in ("manifest_sha256", "space")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{type(error).__name__}: {error}",
+            rule=f"a checkpoint's {CONFIG_FILE} names manifest_sha256 and space",
+            where=where,
+            remedy="Take the folder from a backup.",
+        ) from error
 
 
 def _producers(store: Store, manifest_sha256: str, where: str) -> dict[str, Json]:

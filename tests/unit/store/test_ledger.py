@@ -15,6 +15,7 @@ from mediafm.lineage.records import LedgerRecord, RunInfo
 from mediafm.lineage.tables import TABLES
 from mediafm.store import compaction
 from mediafm.store.compaction import MIN_FILES_OF_STEPS, compact, keep_few_files
+from mediafm.store.folders import put_folder
 from mediafm.store.ledger import MAX_HELD_TITLES, LedgerWriter
 from mediafm.store.ledger_files import LEDGER_FOLDER, ledger_keys, manifest_key, read_manifest
 from mediafm.store.rebuild import rebuild_ledger
@@ -247,6 +248,18 @@ def test_a_rebuild_adds_what_a_kill_lost_and_decides_nothing(store: Store) -> No
     with connect(store) as connection:
         current = connection.execute("SELECT fingerprint FROM current WHERE table_name = 'titles'").fetchall()
     assert current == [(made["titles"].fingerprint,)], "what a run said goes before what was only found"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [b"{}", b"[]", b"half", b'{"manifest_sha256": "gone", "space": {}}'],
+    ids=["empty", "list", "half", "gone"],
+)
+def test_a_checkpoint_that_cannot_be_used_stops_no_rebuild(store: Store, config: bytes) -> None:
+    put_folder(store, "store/checkpoints/odd", {"config.json": config, "model.safetensors": b"weights"})
+    make(store, LedgerWriter(store, RUN), "a", tables=["titles"])
+    rebuilt = rebuild_ledger(store, RUN)
+    assert (rebuilt.num_rows, rebuilt.damaged) == (1, ("store/checkpoints/odd",))
 
 
 def test_a_rebuild_names_what_it_could_not_use(store: Store) -> None:
