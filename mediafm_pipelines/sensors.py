@@ -39,7 +39,7 @@ def orphan_sensor(settings: AutomationSettings) -> dg.SensorDefinition:
         name="orphan_sensor",
         minimum_interval_seconds=60,
         default_status=sensor_status(settings, "orphans"),
-        description="Marks runs of the command line whose process was killed as failed, and frees their pool slots.",
+        description="Marks runs whose process is gone as failed, and frees their pool slots.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         found = fail_orphans(context.instance)
